@@ -1,0 +1,133 @@
+//! What an ERP says, in one form whatever the vendor.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Attribute, Value};
+
+/// A person as an ERP has them. References are the ERP's own ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// The ERP's id; never changes for a person.
+    pub external_id: String,
+    /// Whether the person works there now.
+    pub active: bool,
+    /// What the ERP holds. An attribute that the ERP does not have is absent;
+    /// one that it has and that is empty is `None`. `manager`, `department`,
+    /// `photos` and `active` stand in the fields of their own.
+    pub attributes: BTreeMap<Attribute, Option<Value>>,
+    /// The superior's external id.
+    pub manager: Option<String>,
+    /// The unit's external id.
+    pub unit: Option<String>,
+    /// What changes when the photo does; absent without a photo.
+    pub photo: Option<String>,
+    /// When the ERP last changed the record, if it says so.
+    pub changed_at: Option<DateTime<Utc>>,
+}
+
+impl Worker {
+    /// An attribute's text, if the ERP has one.
+    #[must_use]
+    pub fn text(&self, attribute: Attribute) -> Option<&str> {
+        self.attributes.get(&attribute)?.as_ref()?.as_text().filter(|text| !text.is_empty())
+    }
+
+    /// The name to show before any rule: display name, else given and family name, else the number.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.text(Attribute::DisplayName).map_or_else(
+            || {
+                let names = [Attribute::GivenName, Attribute::FamilyName].map(|part| self.text(part));
+                let names: Vec<_> = names.into_iter().flatten().collect();
+                if names.is_empty() { self.external_id.clone() } else { names.join(" ") }
+            },
+            str::to_owned,
+        )
+    }
+
+    /// SHA-256 of everything but `changed_at`: equal for a record that did not change.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sha = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            sha.update((bytes.len() as u64).to_be_bytes());
+            sha.update(bytes);
+        };
+        put(self.external_id.as_bytes());
+        put(&[u8::from(self.active)]);
+        for reference in [&self.manager, &self.unit, &self.photo] {
+            put(&[u8::from(reference.is_some())]);
+            put(reference.as_deref().unwrap_or_default().as_bytes());
+        }
+        for (attribute, value) in &self.attributes {
+            put(attribute.name().as_bytes());
+            match value {
+                None => put(b"-"),
+                Some(Value::Flag(flag)) => put(&[2, u8::from(*flag)]),
+                Some(Value::Text(text)) => put(text.as_bytes()),
+                Some(Value::List(items)) => {
+                    put(&(items.len() as u64).to_be_bytes());
+                    items.iter().for_each(|item| put(item.as_bytes()));
+                }
+            }
+        }
+        sha.finalize().into()
+    }
+}
+
+/// A unit as an ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgUnit {
+    /// The ERP's id.
+    pub external_id: String,
+    /// Its name.
+    pub name: String,
+    /// The unit above.
+    pub parent: Option<String>,
+    /// The external ids of its heads; more than one is a finding.
+    pub heads: Vec<String>,
+}
+
+/// A post that nobody holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacancy {
+    /// The ERP's id of the post.
+    pub external_id: String,
+    /// Its title.
+    pub title: String,
+    /// The unit's external id.
+    pub unit: Option<String>,
+    /// The superior's external id.
+    pub manager: Option<String>,
+}
+
+/// A photo's bytes as the ERP has them; they are re-encoded before they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Photo {
+    /// The bytes, of whatever format.
+    pub bytes: Vec<u8>,
+}
+
+/// A record, or a field of it, that could not be read. The rest goes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Where: `workers.csv, line 12`, `hr.employee 42`.
+    pub place: String,
+    /// Which field, if it is about one.
+    pub field: Option<String>,
+    /// What is wrong and what is allowed, in words that an HR person understands.
+    pub what: String,
+    /// The record's id, if it could be read.
+    pub external_id: Option<String>,
+    /// Whether the whole record was left out, or only the field.
+    pub left_out: bool,
+}
+
+/// Where a pull ended, as the adapter's own text; a later pull can go on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Watermark(pub String);
