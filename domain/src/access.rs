@@ -24,8 +24,13 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Employee, Self::Hr, Self::ComplianceOfficer, Self::PolicyAdministrator, Self::SystemAdministrator];
+    pub const ALL: [Self; 5] = [
+        Self::Employee,
+        Self::Hr,
+        Self::ComplianceOfficer,
+        Self::PolicyAdministrator,
+        Self::SystemAdministrator,
+    ];
 
     /// The name in the API and the configuration.
     #[must_use]
@@ -74,7 +79,9 @@ impl Roles {
     /// The form that is kept: names with a comma between. Unknown names are left out.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        text.split(',').filter_map(|name| Role::named(name.trim())).fold(Self::EMPLOYEE, Self::with)
+        text.split(',')
+            .filter_map(|name| Role::named(name.trim()))
+            .fold(Self::EMPLOYEE, Self::with)
     }
 }
 
@@ -125,7 +132,12 @@ pub enum Relation {
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] = [Self::Myself, Self::Superior, Self::Colleague, Self::Stranger];
+    pub const ALL: [Self; 4] = [
+        Self::Myself,
+        Self::Superior,
+        Self::Colleague,
+        Self::Stranger,
+    ];
 }
 
 macro_rules! actions {
@@ -224,11 +236,19 @@ pub fn matrix() -> String {
         out += &format!("{:<22}", format!("{action:?}"));
         for role in Role::ALL {
             let yes = action.granted_to().1.contains(&role);
-            out += &format!(" | {:^width$}", if yes { "yes" } else { "-" }, width = role.name().len());
+            out += &format!(
+                " | {:^width$}",
+                if yes { "yes" } else { "-" },
+                width = role.name().len()
+            );
         }
         for relation in Relation::ALL {
             let yes = action.granted_to().0.contains(&relation);
-            out += &format!(" | {:^width$}", if yes { "yes" } else { "-" }, width = format!("{relation:?}").len());
+            out += &format!(
+                " | {:^width$}",
+                if yes { "yes" } else { "-" },
+                width = format!("{relation:?}").len()
+            );
         }
         out = out.trim_end().to_owned();
         out.push('\n');
@@ -257,13 +277,23 @@ impl Viewer {
     /// A person who is signed in.
     #[must_use]
     pub const fn person(id: EmployeeId, roles: Roles) -> Self {
-        Self { who: Who::Person(id), roles, session: None, address: None }
+        Self {
+            who: Who::Person(id),
+            roles,
+            session: None,
+            address: None,
+        }
     }
 
     /// Work without a person; `reason` goes into the audit log.
     #[must_use]
     pub const fn system(reason: &'static str) -> Self {
-        Self { who: Who::System(reason), roles: Roles(0), session: None, address: None }
+        Self {
+            who: Who::System(reason),
+            roles: Roles(0),
+            session: None,
+            address: None,
+        }
     }
 
     /// The person, unless this is the system.
@@ -330,7 +360,10 @@ mod tests {
         for role in Role::ALL {
             let roles = Roles::EMPLOYEE.with(role);
             for relation in [Relation::Myself, Relation::Colleague, Relation::Stranger] {
-                assert!(!allows(roles, relation, Action::OpenReview), "{role:?} as {relation:?}");
+                assert!(
+                    !allows(roles, relation, Action::OpenReview),
+                    "{role:?} as {relation:?}"
+                );
             }
             assert!(allows(roles, Relation::Superior, Action::OpenReview));
         }
@@ -339,7 +372,9 @@ mod tests {
 
     #[test]
     fn roles_are_kept_as_text() {
-        let roles = Roles::EMPLOYEE.with(Role::Hr).with(Role::SystemAdministrator);
+        let roles = Roles::EMPLOYEE
+            .with(Role::Hr)
+            .with(Role::SystemAdministrator);
         assert_eq!(roles.to_string(), "employee,hr,system_administrator");
         assert_eq!(Roles::parse(&roles.to_string()), roles);
         assert_eq!(Roles::parse("king"), Roles::EMPLOYEE);

@@ -237,13 +237,20 @@ impl Attribute {
     /// A [`Violation`] whose field is the SCIM name.
     pub fn check(self, value: Value) -> Result<Value, Violation> {
         let name = self.name();
-        let bad = |expected: &str| Violation::BadFormat { field: name.into(), expected: expected.into() };
+        let bad = |expected: &str| Violation::BadFormat {
+            field: name.into(),
+            expected: expected.into(),
+        };
         match (self.spec().kind, value) {
             (Kind::Flag, Value::Flag(flag)) => Ok(Value::Flag(flag)),
             (Kind::Flag, _) => Err(bad("true or false")),
             (Kind::List(items, chars), Value::List(list)) => {
                 if list.len() > items {
-                    return Err(Violation::TooLong { field: name.into(), max: items, got: list.len() });
+                    return Err(Violation::TooLong {
+                        field: name.into(),
+                        max: items,
+                        got: list.len(),
+                    });
                 }
                 let mut clean = Vec::with_capacity(list.len());
                 for item in list {
@@ -254,9 +261,9 @@ impl Attribute {
                 }
                 Ok(Value::List(clean))
             }
-            (Kind::List(..), Value::Text(text)) => {
-                self.check(Value::List(text.split([',', ';', '\n']).map(str::to_owned).collect()))
-            }
+            (Kind::List(..), Value::Text(text)) => self.check(Value::List(
+                text.split([',', ';', '\n']).map(str::to_owned).collect(),
+            )),
             (Kind::Prose(max), Value::Text(text)) => text::prose(name, &text, max).map(Value::Text),
             (kind, Value::Text(text)) => {
                 let max = if let Kind::Line(max) = kind { max } else { 254 };
@@ -274,7 +281,11 @@ impl Attribute {
                     Kind::Photo => text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()),
                     _ => true,
                 };
-                if ok { Ok(Value::Text(text)) } else { Err(bad(expected(kind))) }
+                if ok {
+                    Ok(Value::Text(text))
+                } else {
+                    Err(bad(expected(kind)))
+                }
             }
             (_, Value::List(_) | Value::Flag(_)) => Err(bad("text")),
         }
@@ -297,11 +308,14 @@ fn expected(kind: Kind) -> &'static str {
 /// Years outside 1900 … 2200 are typing errors or an ERP's way to say "none".
 fn is_date(text: &str) -> bool {
     use chrono::Datelike as _;
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|date| (1900..=2200).contains(&date.year()))
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .is_ok_and(|date| (1900..=2200).contains(&date.year()))
 }
 
 fn is_email(text: &str) -> bool {
-    let Some((local, host)) = text.rsplit_once('@') else { return false };
+    let Some((local, host)) = text.rsplit_once('@') else {
+        return false;
+    };
     !local.is_empty()
         && local.len() <= 64
         && !local.contains(['@', ' ', '"', '<', '>', ','])
@@ -320,13 +334,18 @@ fn is_phone(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
     text.starts_with('+')
         && (7..=15).contains(&digits)
-        && text.chars().skip(1).all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{202f}' | '\u{a0}'))
+        && text.chars().skip(1).all(|c| {
+            c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{202f}' | '\u{a0}')
+        })
 }
 
 fn is_locale(text: &str) -> bool {
     let mut parts = text.split('-');
-    parts.next().is_some_and(|lang| (2..=3).contains(&lang.len()) && lang.bytes().all(|b| b.is_ascii_lowercase()))
-        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    parts.next().is_some_and(|lang| {
+        (2..=3).contains(&lang.len()) && lang.bytes().all(|b| b.is_ascii_lowercase())
+    }) && parts.all(|part| {
+        (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
 }
 
 /// The form `Area/Place` or `UTC`; whether the zone exists is the reader's to find.
@@ -334,7 +353,10 @@ fn is_zone(text: &str) -> bool {
     text == "UTC"
         || (text.contains('/')
             && text.split('/').all(|part| {
-                !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
+                !part.is_empty()
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
             }))
 }
 
@@ -366,9 +388,15 @@ mod tests {
         for attribute in Attribute::ALL {
             assert_eq!(attribute.name().parse(), Ok(*attribute));
             let json = serde_json::to_string(attribute).expect("a name");
-            assert_eq!(serde_json::from_str::<Attribute>(&json).expect("its attribute"), *attribute);
+            assert_eq!(
+                serde_json::from_str::<Attribute>(&json).expect("its attribute"),
+                *attribute
+            );
         }
-        assert!(matches!("salary".parse::<Attribute>(), Err(Violation::Unknown { .. })));
+        assert!(matches!(
+            "salary".parse::<Attribute>(),
+            Err(Violation::Unknown { .. })
+        ));
     }
 
     #[test]
@@ -383,8 +411,14 @@ mod tests {
         assert!(bad(Attribute::Timezone, "Mars"));
         assert!(bad(Attribute::Locale, "english"));
         assert!(bad(Attribute::Title, &"x".repeat(121)));
-        assert_eq!(Attribute::Mobile.check("+44 7700 900418".into()), Ok("+44 7700 900418".into()));
-        assert_eq!(Attribute::StartDate.check("2019-05-13".into()), Ok("2019-05-13".into()));
+        assert_eq!(
+            Attribute::Mobile.check("+44 7700 900418".into()),
+            Ok("+44 7700 900418".into())
+        );
+        assert_eq!(
+            Attribute::StartDate.check("2019-05-13".into()),
+            Ok("2019-05-13".into())
+        );
         assert_eq!(Attribute::Emails.check("".into()), Ok("".into()));
         assert_eq!(
             Attribute::Languages.check("English, French , English".into()),

@@ -20,7 +20,9 @@ impl Hash {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).ok().map(|()| Self(bytes))
+        hex::decode_to_slice(text, &mut bytes)
+            .ok()
+            .map(|()| Self(bytes))
     }
 }
 
@@ -93,8 +95,24 @@ impl Entry {
     pub fn chain(record: Record, seq: i64, prev: Hash, at: DateTime<Utc>) -> Self {
         // Both databases keep microseconds; what is hashed must be what is read back.
         let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-        let Record { actor, action, subject, detail, address } = record;
-        let mut entry = Self { seq, at, actor, action, subject, detail, address, prev, hash: Hash::ZERO };
+        let Record {
+            actor,
+            action,
+            subject,
+            detail,
+            address,
+        } = record;
+        let mut entry = Self {
+            seq,
+            at,
+            actor,
+            action,
+            subject,
+            detail,
+            address,
+            prev,
+            hash: Hash::ZERO,
+        };
         entry.hash = entry.digest();
         entry
     }
@@ -108,7 +126,13 @@ impl Entry {
         sha.update(self.seq.to_be_bytes());
         sha.update(self.at.timestamp_micros().to_be_bytes());
         let address = self.address.as_deref().unwrap_or_default();
-        for text in [&self.actor, &self.action, &self.subject, &self.detail, address] {
+        for text in [
+            &self.actor,
+            &self.action,
+            &self.subject,
+            &self.detail,
+            address,
+        ] {
             sha.update((text.len() as u64).to_be_bytes());
             sha.update(text.as_bytes());
         }
@@ -137,7 +161,12 @@ impl Checkpoint {
     pub fn sign(key: &SigningKey, seq: i64, hash: Hash, at: DateTime<Utc>) -> Self {
         let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
         let signature = hex::encode(key.sign(&Self::message(seq, hash, at)).to_bytes());
-        Self { seq, hash, at, signature }
+        Self {
+            seq,
+            hash,
+            at,
+            signature,
+        }
     }
 
     /// Whether `key` signed it.
@@ -145,7 +174,12 @@ impl Checkpoint {
     pub fn is_signed_by(&self, key: &VerifyingKey) -> bool {
         let mut bytes = [0; 64];
         hex::decode_to_slice(&self.signature, &mut bytes).is_ok()
-            && key.verify_strict(&Self::message(self.seq, self.hash, self.at), &Signature::from_bytes(&bytes)).is_ok()
+            && key
+                .verify_strict(
+                    &Self::message(self.seq, self.hash, self.at),
+                    &Signature::from_bytes(&bytes),
+                )
+                .is_ok()
     }
 
     fn message(seq: i64, hash: Hash, at: DateTime<Utc>) -> Vec<u8> {
@@ -217,11 +251,18 @@ impl Verifier {
     /// # Errors
     /// [`Broken::Forged`] for a checkpoint that `key` did not sign.
     pub fn new(mut checkpoints: Vec<Checkpoint>, key: &VerifyingKey) -> Result<Self, Broken> {
-        if let Some(forged) = checkpoints.iter().find(|checkpoint| !checkpoint.is_signed_by(key)) {
+        if let Some(forged) = checkpoints
+            .iter()
+            .find(|checkpoint| !checkpoint.is_signed_by(key))
+        {
             return Err(Broken::Forged { seq: forged.seq });
         }
         checkpoints.sort_by_key(|checkpoint| checkpoint.seq);
-        Ok(Self { last: 0, hash: Hash::ZERO, checkpoints: checkpoints.into_iter().peekable() })
+        Ok(Self {
+            last: 0,
+            hash: Hash::ZERO,
+            checkpoints: checkpoints.into_iter().peekable(),
+        })
     }
 
     /// Takes the next entry.
@@ -231,7 +272,10 @@ impl Verifier {
     pub fn next(&mut self, entry: &Entry) -> Result<(), Broken> {
         let seq = entry.seq;
         if seq != self.last + 1 {
-            return Err(Broken::OutOfPlace { expected: self.last + 1, found: seq });
+            return Err(Broken::OutOfPlace {
+                expected: self.last + 1,
+                found: seq,
+            });
         }
         if entry.digest() != entry.hash {
             return Err(Broken::Changed { seq });
@@ -254,7 +298,10 @@ impl Verifier {
     /// [`Broken::Truncated`] if an entry after the last one was signed.
     pub fn finish(mut self) -> Result<(i64, Hash), Broken> {
         match self.checkpoints.next() {
-            Some(Checkpoint { seq: signed, .. }) => Err(Broken::Truncated { last: self.last, signed }),
+            Some(Checkpoint { seq: signed, .. }) => Err(Broken::Truncated {
+                last: self.last,
+                signed,
+            }),
             None => Ok((self.last, self.hash)),
         }
     }

@@ -20,7 +20,11 @@ pub const MEMBERS_MAX: usize = 500;
 pub fn body(text: &str) -> Result<String, Violation> {
     // Length first: what is far too long is not worth cleaning.
     if text.len() > BODY_MAX * 4 {
-        return Err(Violation::TooLong { field: "body".into(), max: BODY_MAX, got: text.chars().count() });
+        return Err(Violation::TooLong {
+            field: "body".into(),
+            max: BODY_MAX,
+            got: text.chars().count(),
+        });
     }
     text::required("body", text::prose("body", text, BODY_MAX)?)
 }
@@ -34,10 +38,15 @@ pub fn client_id(id: &str) -> Result<&str, Violation> {
     let field = || "client_id".to_owned();
     match id.len() {
         0 => Err(Violation::Required { field: field() }),
-        got if got > CLIENT_ID_MAX => Err(Violation::TooLong { field: field(), max: CLIENT_ID_MAX, got }),
-        _ if !id.bytes().all(|b| b.is_ascii_graphic()) => {
-            Err(Violation::BadFormat { field: field(), expected: "visible ASCII".into() })
-        }
+        got if got > CLIENT_ID_MAX => Err(Violation::TooLong {
+            field: field(),
+            max: CLIENT_ID_MAX,
+            got,
+        }),
+        _ if !id.bytes().all(|b| b.is_ascii_graphic()) => Err(Violation::BadFormat {
+            field: field(),
+            expected: "visible ASCII".into(),
+        }),
         _ => Ok(id),
     }
 }
@@ -175,8 +184,22 @@ pub enum ServerFrame {
 
 impl From<Message> for ServerFrame {
     fn from(message: Message) -> Self {
-        let Message { conversation, seq, id, sender, body, sent_at } = message;
-        Self::Message { conversation, seq, id, sender, body, sent_at }
+        let Message {
+            conversation,
+            seq,
+            id,
+            sender,
+            body,
+            sent_at,
+        } = message;
+        Self::Message {
+            conversation,
+            seq,
+            id,
+            sender,
+            body,
+            sent_at,
+        }
     }
 }
 
@@ -188,9 +211,15 @@ mod tests {
     fn a_message_has_something_in_it_and_an_end() {
         assert!(matches!(body(""), Err(Violation::Required { .. })));
         assert!(matches!(body(" \n\t"), Err(Violation::Required { .. })));
-        assert!(matches!(body(&"x".repeat(100_000)), Err(Violation::TooLong { got: 100_000, .. })));
+        assert!(matches!(
+            body(&"x".repeat(100_000)),
+            Err(Violation::TooLong { got: 100_000, .. })
+        ));
         assert_eq!(body("שלום 🙂\r\n!").as_deref(), Ok("שלום 🙂\n!"));
-        assert_eq!(body(&"🙂".repeat(BODY_MAX)).map(|b| b.chars().count()), Ok(BODY_MAX));
+        assert_eq!(
+            body(&"🙂".repeat(BODY_MAX)).map(|b| b.chars().count()),
+            Ok(BODY_MAX)
+        );
     }
 
     #[test]
@@ -205,6 +234,9 @@ mod tests {
     fn frames_carry_their_type_in_t() {
         let id = ConversationId(uuid::Uuid::nil());
         let json = serde_json::to_string(&ClientFrame::Typing { conversation: id }).expect("json");
-        assert_eq!(json, r#"{"t":"typing","conversation":"00000000-0000-0000-0000-000000000000"}"#);
+        assert_eq!(
+            json,
+            r#"{"t":"typing","conversation":"00000000-0000-0000-0000-000000000000"}"#
+        );
     }
 }

@@ -33,7 +33,11 @@ impl Worker {
     /// An attribute's text, if the ERP has one.
     #[must_use]
     pub fn text(&self, attribute: Attribute) -> Option<&str> {
-        self.attributes.get(&attribute)?.as_ref()?.as_text().filter(|text| !text.is_empty())
+        self.attributes
+            .get(&attribute)?
+            .as_ref()?
+            .as_text()
+            .filter(|text| !text.is_empty())
     }
 
     /// The name to show before any rule: display name, else given and family name, else the number.
@@ -41,9 +45,14 @@ impl Worker {
     pub fn name(&self) -> String {
         self.text(Attribute::DisplayName).map_or_else(
             || {
-                let names = [Attribute::GivenName, Attribute::FamilyName].map(|part| self.text(part));
+                let names =
+                    [Attribute::GivenName, Attribute::FamilyName].map(|part| self.text(part));
                 let names: Vec<_> = names.into_iter().flatten().collect();
-                if names.is_empty() { self.external_id.clone() } else { names.join(" ") }
+                if names.is_empty() {
+                    self.external_id.clone()
+                } else {
+                    names.join(" ")
+                }
             },
             str::to_owned,
         )

@@ -137,7 +137,8 @@ impl OrgChart {
     #[must_use]
     pub fn build(members: &[Member], units: &[Unit]) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
-        let mut index: ById<EmployeeId, u32> = HashMap::with_capacity_and_hasher(members.len(), BuildHasherDefault::default());
+        let mut index: ById<EmployeeId, u32> =
+            HashMap::with_capacity_and_hasher(members.len(), BuildHasherDefault::default());
         let mut members_once = Vec::with_capacity(members.len());
         for member in members {
             index.entry(member.id).or_insert_with(|| {
@@ -166,7 +167,11 @@ impl OrgChart {
         }
         let mut fill = first.clone();
         let mut children = vec![0u32; first[n] as usize];
-        for (i, superior) in above.iter().enumerate().filter(|(_, superior)| **superior != NOBODY) {
+        for (i, superior) in above
+            .iter()
+            .enumerate()
+            .filter(|(_, superior)| **superior != NOBODY)
+        {
             let slot = &mut fill[*superior as usize];
             children[*slot as usize] = number(i);
             *slot += 1;
@@ -186,8 +191,11 @@ impl OrgChart {
             Enter(u32, u32),
             Leave(u32),
         }
-        let mut steps: Vec<Step> =
-            (0..n).rev().filter(|i| above[*i] == NOBODY).map(|i| Step::Enter(number(i), NOBODY)).collect();
+        let mut steps: Vec<Step> = (0..n)
+            .rev()
+            .filter(|i| above[*i] == NOBODY)
+            .map(|i| Step::Enter(number(i), NOBODY))
+            .collect();
         while let Some(step) = steps.pop() {
             match step {
                 Step::Leave(own) => chart.end[own as usize] = number(chart.people.len()),
@@ -200,7 +208,12 @@ impl OrgChart {
                     index.insert(member.id, own);
                     steps.push(Step::Leave(own));
                     let range = first[i as usize] as usize..first[i as usize + 1] as usize;
-                    steps.extend(children[range].iter().rev().map(|child| Step::Enter(*child, own)));
+                    steps.extend(
+                        children[range]
+                            .iter()
+                            .rev()
+                            .map(|child| Step::Enter(*child, own)),
+                    );
                 }
             }
         }
@@ -211,12 +224,22 @@ impl OrgChart {
     /// Everyone without a superior but the head of the largest tree, unless told already.
     fn detached(&self, members: &[&Member], above: &[u32], findings: &mut Vec<Finding>) {
         let size = |id: &EmployeeId| self.interval(*id).map_or(0, |(from, to)| to - from);
-        let roots = || members.iter().zip(above).filter(|(_, above)| **above == NOBODY).map(|(member, _)| *member);
-        let Some(head) = roots().rev().max_by_key(|member| size(&member.id)) else { return };
+        let roots = || {
+            members
+                .iter()
+                .zip(above)
+                .filter(|(_, above)| **above == NOBODY)
+                .map(|(member, _)| *member)
+        };
+        let Some(head) = roots().rev().max_by_key(|member| size(&member.id)) else {
+            return;
+        };
         findings.extend(
             roots()
                 .filter(|member| member.id != head.id && member.manager == Superior::Nobody)
-                .map(|member| Finding::Detached { employee: member.id }),
+                .map(|member| Finding::Detached {
+                    employee: member.id,
+                }),
         );
     }
 
@@ -247,14 +270,18 @@ impl OrgChart {
     /// A person's own number and one past the last number overseen.
     #[must_use]
     pub fn interval(&self, id: EmployeeId) -> Option<(u32, u32)> {
-        self.number.get(&id).map(|own| (*own, self.end[*own as usize]))
+        self.number
+            .get(&id)
+            .map(|own| (*own, self.end[*own as usize]))
     }
 
     /// Whether `above` is in the chain of command of `below`, at any distance.
     /// Nobody oversees themselves.
     #[must_use]
     pub fn oversees(&self, above: EmployeeId, below: EmployeeId) -> bool {
-        let (Some(above), Some(below)) = (self.number.get(&above), self.number.get(&below)) else { return false };
+        let (Some(above), Some(below)) = (self.number.get(&above), self.number.get(&below)) else {
+            return false;
+        };
         above < below && *below < self.end[*above as usize]
     }
 
@@ -273,12 +300,16 @@ impl OrgChart {
     /// Everyone whom `id` oversees, in pre-order.
     #[must_use]
     pub fn subtree(&self, id: EmployeeId) -> &[EmployeeId] {
-        self.interval(id).map_or(&[], |(own, end)| &self.people[own as usize + 1..end as usize])
+        self.interval(id).map_or(&[], |(own, end)| {
+            &self.people[own as usize + 1..end as usize]
+        })
     }
 
     /// The direct reports, in the order given when the chart was built.
     pub fn reports(&self, id: EmployeeId) -> impl Iterator<Item = EmployeeId> + '_ {
-        let (mut next, end) = self.interval(id).map_or((0, 0), |(own, end)| (own + 1, end));
+        let (mut next, end) = self
+            .interval(id)
+            .map_or((0, 0), |(own, end)| (own + 1, end));
         std::iter::from_fn(move || {
             let at = next as usize;
             (next < end).then(|| {
@@ -290,7 +321,11 @@ impl OrgChart {
 
     /// The people without a superior.
     pub fn heads(&self) -> impl Iterator<Item = EmployeeId> + '_ {
-        self.people.iter().zip(&self.superior).filter(|(_, superior)| **superior == NOBODY).map(|(id, _)| *id)
+        self.people
+            .iter()
+            .zip(&self.superior)
+            .filter(|(_, superior)| **superior == NOBODY)
+            .map(|(id, _)| *id)
     }
 
     /// The unit that somebody is in.
@@ -332,7 +367,11 @@ fn number(i: usize) -> u32 {
 }
 
 /// The place of each one's superior in `members`, or `NOBODY`.
-fn superiors(members: &[&Member], index: &ById<EmployeeId, u32>, findings: &mut Vec<Finding>) -> Vec<u32> {
+fn superiors(
+    members: &[&Member],
+    index: &ById<EmployeeId, u32>,
+    findings: &mut Vec<Finding>,
+) -> Vec<u32> {
     let mut above = Vec::with_capacity(members.len());
     for member in members {
         let employee = member.id;
@@ -343,11 +382,17 @@ fn superiors(members: &[&Member], index: &ById<EmployeeId, u32>, findings: &mut 
                 NOBODY
             }
             Superior::Is(id) => index.get(id).copied().unwrap_or_else(|| {
-                findings.push(Finding::MissingManager { employee, reference: id.to_string() });
+                findings.push(Finding::MissingManager {
+                    employee,
+                    reference: id.to_string(),
+                });
                 NOBODY
             }),
             Superior::Unknown(reference) => {
-                findings.push(Finding::MissingManager { employee, reference: reference.clone() });
+                findings.push(Finding::MissingManager {
+                    employee,
+                    reference: reference.clone(),
+                });
                 NOBODY
             }
         });
@@ -378,20 +423,35 @@ fn break_cycles(members: &[&Member], above: &mut [u32], findings: &mut Vec<Findi
 }
 
 fn unit_paths(units: &[Unit], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, Vec<UnitId>> {
-    let parents: BTreeMap<UnitId, Option<UnitId>> = units.iter().map(|unit| (unit.id, unit.parent)).collect();
+    let parents: BTreeMap<UnitId, Option<UnitId>> =
+        units.iter().map(|unit| (unit.id, unit.parent)).collect();
     let mut in_circle = std::collections::BTreeSet::new();
     for unit in units {
         if unit.heads.len() > 1 {
-            findings.push(Finding::SeveralHeads { unit: unit.id, heads: unit.heads.clone() });
+            findings.push(Finding::SeveralHeads {
+                unit: unit.id,
+                heads: unit.heads.clone(),
+            });
         }
-        if unit.parent.is_some_and(|parent| !parents.contains_key(&parent)) {
+        if unit
+            .parent
+            .is_some_and(|parent| !parents.contains_key(&parent))
+        {
             findings.push(Finding::MissingParent { unit: unit.id });
         }
         // More steps than there are units means that the walk came round.
         let mut circle: Vec<_> =
-            std::iter::successors(unit.parent, |at| parents.get(at).copied().flatten()).take(units.len() + 1).collect();
-        if circle.len() > units.len() && circle.contains(&unit.id) && !in_circle.contains(&unit.id) {
-            circle.truncate(circle.iter().position(|at| *at == unit.id).map_or(0, |at| at + 1));
+            std::iter::successors(unit.parent, |at| parents.get(at).copied().flatten())
+                .take(units.len() + 1)
+                .collect();
+        if circle.len() > units.len() && circle.contains(&unit.id) && !in_circle.contains(&unit.id)
+        {
+            circle.truncate(
+                circle
+                    .iter()
+                    .position(|at| *at == unit.id)
+                    .map_or(0, |at| at + 1),
+            );
             in_circle.extend(circle.iter().copied());
             findings.push(Finding::UnitCycle { members: circle });
         }
@@ -400,7 +460,11 @@ fn unit_paths(units: &[Unit], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, V
         .iter()
         .map(|unit| {
             let up = |at: &UnitId| {
-                let parent = parents.get(at).copied().flatten().filter(|parent| parents.contains_key(parent));
+                let parent = parents
+                    .get(at)
+                    .copied()
+                    .flatten()
+                    .filter(|parent| parents.contains_key(parent));
                 parent.filter(|_| !in_circle.contains(at))
             };
             (unit.id, std::iter::successors(Some(unit.id), up).collect())

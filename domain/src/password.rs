@@ -17,9 +17,17 @@ pub fn check(password: &str) -> Result<(), Violation> {
     let field = "password".to_owned();
     let got = password.chars().count();
     if got < MIN {
-        Err(Violation::TooShort { field, min: MIN, got })
+        Err(Violation::TooShort {
+            field,
+            min: MIN,
+            got,
+        })
     } else if password.len() > MAX {
-        Err(Violation::TooLong { field, max: MAX, got: password.len() })
+        Err(Violation::TooLong {
+            field,
+            max: MAX,
+            got: password.len(),
+        })
     } else {
         Ok(())
     }

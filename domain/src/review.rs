@@ -66,8 +66,13 @@ impl Oversight {
     pub fn succeed(&self, rules: Vec<OversightRule>) -> Result<Self, Violation> {
         for (at, rule) in rules.iter().enumerate() {
             if rules[..at].iter().any(|other| other.unit == rule.unit) {
-                let value = rule.unit.map_or_else(|| "the organization".into(), |unit| unit.to_string());
-                return Err(Violation::Duplicate { field: "unit".into(), value });
+                let value = rule
+                    .unit
+                    .map_or_else(|| "the organization".into(), |unit| unit.to_string());
+                return Err(Violation::Duplicate {
+                    field: "unit".into(),
+                    value,
+                });
             }
             if !(1..=90).contains(&rule.max_days) {
                 return Err(Violation::Unknown {
@@ -77,7 +82,10 @@ impl Oversight {
                 });
             }
         }
-        Ok(Self { version: self.version + 1, rules })
+        Ok(Self {
+            version: self.version + 1,
+            rules,
+        })
     }
 
     /// The rule for people in the unit whose path is `units` (own unit first):
@@ -91,7 +99,13 @@ impl Oversight {
         self.rules
             .iter()
             .filter_map(|rule| height(rule).map(|height| (height, rule)))
-            .min_by_key(|(height, rule)| if rule.enforced { (0, units.len() - height) } else { (1, *height) })
+            .min_by_key(|(height, rule)| {
+                if rule.enforced {
+                    (0, units.len() - height)
+                } else {
+                    (1, *height)
+                }
+            })
             .map(|(_, rule)| rule)
     }
 }
@@ -143,16 +157,32 @@ impl Span {
 pub fn spans_above(history: &[Edge], superior: EmployeeId, subject: EmployeeId) -> Vec<Span> {
     let mut spans = Vec::new();
     if superior != subject {
-        let always = Span { from: DateTime::<Utc>::MIN_UTC, to: None };
+        let always = Span {
+            from: DateTime::<Utc>::MIN_UTC,
+            to: None,
+        };
         climb(history, superior, &mut vec![subject], always, &mut spans);
     }
     merge(spans)
 }
 
-fn climb(history: &[Edge], superior: EmployeeId, path: &mut Vec<EmployeeId>, within: Span, spans: &mut Vec<Span>) {
-    let Some(at) = path.last().copied() else { return };
+fn climb(
+    history: &[Edge],
+    superior: EmployeeId,
+    path: &mut Vec<EmployeeId>,
+    within: Span,
+    spans: &mut Vec<Span>,
+) {
+    let Some(at) = path.last().copied() else {
+        return;
+    };
     for edge in history.iter().filter(|edge| edge.employee == at) {
-        let Some(span) = within.intersect(Span { from: edge.from, to: edge.to }) else { continue };
+        let Some(span) = within.intersect(Span {
+            from: edge.from,
+            to: edge.to,
+        }) else {
+            continue;
+        };
         if edge.manager == superior {
             spans.push(span);
         } else if !path.contains(&edge.manager) {
@@ -201,8 +231,15 @@ pub fn may_read(rule: Option<&OversightRule>, reach: &Reach, sent_at: DateTime<U
 
 /// What the page offers as kinds of reason. The API takes others too: an
 /// organization may have its own.
-pub const CATEGORIES: [&str; 7] =
-    ["client_complaint", "misconduct_report", "safety", "security", "legal_request", "hand_over", "other"];
+pub const CATEGORIES: [&str; 7] = [
+    "client_complaint",
+    "misconduct_report",
+    "safety",
+    "security",
+    "legal_request",
+    "hand_over",
+    "other",
+];
 
 /// Why a review is opened. Read by the reviewed person and by compliance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,17 +277,41 @@ impl Request {
         let field = "reason.text";
         let words = text::prose(field, &self.reason.text, 2000)?;
         match words.chars().count() {
-            0 => return Err(Violation::Required { field: field.into() }),
-            got @ 1..8 => return Err(Violation::TooShort { field: field.into(), min: 8, got }),
+            0 => {
+                return Err(Violation::Required {
+                    field: field.into(),
+                });
+            }
+            got @ 1..8 => {
+                return Err(Violation::TooShort {
+                    field: field.into(),
+                    min: 8,
+                    got,
+                });
+            }
             _ => {}
         }
         let category = "reason.category";
         let category = text::required(category, text::line(category, &self.reason.category, 60)?)?;
-        let case = self.case.map(|case| text::line("case", &case, 60)).transpose()?.filter(|case| !case.is_empty());
-        let from = self.from.unwrap_or_else(|| self.to.unwrap_or(now).min(now) - Duration::days(30));
+        let case = self
+            .case
+            .map(|case| text::line("case", &case, 60))
+            .transpose()?
+            .filter(|case| !case.is_empty());
+        let from = self
+            .from
+            .unwrap_or_else(|| self.to.unwrap_or(now).min(now) - Duration::days(30));
         if self.to.is_some_and(|to| to <= from) {
             return Err(Violation::EmptyRange { field: "to".into() });
         }
-        Ok(Self { reason: Reason { category, text: words }, case, from: Some(from), ..self })
+        Ok(Self {
+            reason: Reason {
+                category,
+                text: words,
+            },
+            case,
+            from: Some(from),
+            ..self
+        })
     }
 }

@@ -86,7 +86,10 @@ impl Rules {
         for at in 0..rules.len() {
             let same = key(&rules[at]);
             if rules[..at].iter().any(|other| key(other) == same) {
-                return Err(Violation::Duplicate { field: "rules".into(), value: rules[at].attribute.name().into() });
+                return Err(Violation::Duplicate {
+                    field: "rules".into(),
+                    value: rules[at].attribute.name().into(),
+                });
             }
             rules[at].id = match self.rules.iter().find(|old| key(old) == same) {
                 Some(old) => old.id,
@@ -97,7 +100,10 @@ impl Rules {
             };
         }
         rules.sort_by_key(|rule| rule.id);
-        Ok(Self { version: self.version + 1, rules })
+        Ok(Self {
+            version: self.version + 1,
+            rules,
+        })
     }
 
     /// The rule in force for an attribute of somebody in the unit whose path is
@@ -106,7 +112,12 @@ impl Rules {
     /// An enforced rule of the highest unit beats all; else the rule of the
     /// nearest unit; at the same height a rule for the source beats one for all.
     #[must_use]
-    pub fn in_force(&self, attribute: Attribute, units: &[UnitId], source: Option<SourceId>) -> InForce {
+    pub fn in_force(
+        &self,
+        attribute: Attribute,
+        units: &[UnitId],
+        source: Option<SourceId>,
+    ) -> InForce {
         let spec = attribute.spec();
         if !spec.editable {
             return InForce::built_in(attribute, Strength::Strong);
@@ -119,10 +130,16 @@ impl Rules {
         let candidates = self
             .rules
             .iter()
-            .filter(|rule| rule.attribute == attribute && (rule.source.is_none() || rule.source == source))
+            .filter(|rule| {
+                rule.attribute == attribute && (rule.source.is_none() || rule.source == source)
+            })
             .filter_map(|rule| height(rule).map(|height| (height, rule)));
         let best = candidates.min_by_key(|(height, rule)| {
-            let rank = if rule.enforced { (0, units.len() - height) } else { (1, *height) };
+            let rank = if rule.enforced {
+                (0, units.len() - height)
+            } else {
+                (1, *height)
+            };
             (rank, rule.source.is_none())
         });
         best.map_or_else(
@@ -158,7 +175,14 @@ pub struct InForce {
 
 impl InForce {
     fn built_in(attribute: Attribute, strength: Strength) -> Self {
-        Self { id: 0, strength, scope: None, source: None, enforced: !attribute.spec().editable, empty_wins: false }
+        Self {
+            id: 0,
+            strength,
+            scope: None,
+            source: None,
+            enforced: !attribute.spec().editable,
+            empty_wins: false,
+        }
     }
 }
 
@@ -241,11 +265,19 @@ pub struct Resolved {
 
 /// Decides between what the ERP and the person say. Pure and total.
 #[must_use]
-pub fn resolve(attribute: Attribute, rule: InForce, erp: Option<&ErpValue>, own: Option<&OwnValue>) -> Resolved {
+pub fn resolve(
+    attribute: Attribute,
+    rule: InForce,
+    erp: Option<&ErpValue>,
+    own: Option<&OwnValue>,
+) -> Resolved {
     let editable = attribute.spec().editable;
     let filled = |value: &&Value| !value.is_empty();
     let erp_value = erp.and_then(|erp| erp.value.as_ref()).filter(filled);
-    let own_value = own.map(|own| &own.value).filter(filled).filter(|_| editable);
+    let own_value = own
+        .map(|own| &own.value)
+        .filter(filled)
+        .filter(|_| editable);
     let erp_speaks = erp_value.is_some() || (rule.empty_wins && erp.is_some());
 
     let (origin, why) = match (erp_value, own_value) {
@@ -254,7 +286,9 @@ pub fn resolve(attribute: Attribute, rule: InForce, erp: Option<&ErpValue>, own:
         (Some(_), None) => (Origin::ErpOnly, Why::NoContest),
         (Some(erp), Some(own)) if erp == own => (Origin::Both, Why::NoContest),
         (erp_value, Some(_)) => {
-            let newer = erp.zip(own).is_some_and(|(erp, own)| erp.changed_at >= own.edited_at);
+            let newer = erp
+                .zip(own)
+                .is_some_and(|(erp, own)| erp.changed_at >= own.edited_at);
             let lone = erp_value.is_none();
             let empty = |why| if lone { Why::EmptyWins } else { why };
             match rule.strength {

@@ -38,10 +38,18 @@ impl Known {
             return Match::Is(*id);
         }
         let look = |map: &HashMap<String, Vec<EmployeeId>>, key: Option<String>| {
-            key.and_then(|key| map.get(&key)).cloned().unwrap_or_default()
+            key.and_then(|key| map.get(&key))
+                .cloned()
+                .unwrap_or_default()
         };
-        let number = look(&self.by_number, worker.text(Attribute::EmployeeNumber).map(str::to_owned));
-        let mail = look(&self.by_mail, worker.text(Attribute::Emails).map(text::fold));
+        let number = look(
+            &self.by_number,
+            worker.text(Attribute::EmployeeNumber).map(str::to_owned),
+        );
+        let mail = look(
+            &self.by_mail,
+            worker.text(Attribute::Emails).map(text::fold),
+        );
         let mut meant = number;
         for id in mail {
             if !meant.contains(&id) {
@@ -149,7 +157,8 @@ pub fn differences(
     before: &BTreeMap<Attribute, Option<Value>>,
     now: &BTreeMap<Attribute, Option<Value>>,
 ) -> Vec<Change> {
-    let filled = |value: Option<&Option<Value>>| value.cloned().flatten().filter(|value| !value.is_empty());
+    let filled =
+        |value: Option<&Option<Value>>| value.cloned().flatten().filter(|value| !value.is_empty());
     let mut attributes: Vec<_> = before.keys().chain(now.keys()).copied().collect();
     attributes.sort_unstable();
     attributes.dedup();
@@ -157,7 +166,11 @@ pub fn differences(
         .into_iter()
         .filter_map(|attribute| {
             let (from, to) = (filled(before.get(&attribute)), filled(now.get(&attribute)));
-            (from != to).then_some(Change { attribute, from, to })
+            (from != to).then_some(Change {
+                attribute,
+                from,
+                to,
+            })
         })
         .collect()
 }
