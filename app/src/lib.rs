@@ -1,0 +1,20 @@
+//! The portal as people see it: pages rendered on the server, and the few islands that wake in the
+//! browser.
+//!
+//! With `ssr` the crate is a library of the server: handlers, pages and the document around them.
+//! With `hydrate` it is the client, compiled to WebAssembly: islands alone.
+
+#![recursion_limit = "256"]
+
+pub mod ui;
+
+#[cfg(feature = "ssr")]
+pub mod document;
+
+/// Called once by the script of a page with islands, before it wakes them.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_islands();
+}
