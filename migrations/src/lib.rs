@@ -1,0 +1,39 @@
+//! The database's shape, step by step, by hand, for SQLite and PostgreSQL.
+//!
+//! A step that has been released is never changed; a new one follows it.
+//! Nothing of OPTIMUS is imported: what a step did must not change with the
+//! code.
+
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{ConnectionTrait as _, DatabaseBackend},
+};
+
+mod m0001_foundation;
+
+/// Runs the steps that a database lacks.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_foundation::Step)]
+    }
+}
+
+/// Executes statements that are parted by `;` at a line's end, with the type
+/// names `{uuid}`, `{time}` and `{bytes}` in the database's own words.
+///
+/// SQLite keeps a time as RFC 3339 text in UTC, which sorts as the times do.
+async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    let (uuid, time, bytes) = match manager.get_database_backend() {
+        DatabaseBackend::Postgres => ("UUID", "TIMESTAMPTZ", "BYTEA"),
+        _ => ("BLOB", "TEXT", "BLOB"),
+    };
+    let sql = sql.replace("{uuid}", uuid).replace("{time}", time).replace("{bytes}", bytes);
+    for statement in sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}
