@@ -43,7 +43,9 @@ fn escape(text: &str) -> String {
 
 /// `text` as a string literal inside a `<script>`.
 fn script_literal(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('<', "\\u003c")
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('<', "\\u003c")
 }
 
 /// Renders `body` and puts the document around it. `body` is called inside an owner that knows
@@ -131,18 +133,27 @@ mod tests {
         let island = html.split_once("<leptos-island ").expect("an island").1;
         assert!(island.starts_with("data-component=\"Sample_"), "{island}");
         assert!(
-            island.contains("data-props=\"{&quot;word&quot;:&quot;Say \\&quot;hello\\&quot;&quot;}\""),
+            island.contains(
+                "data-props=\"{&quot;word&quot;:&quot;Say \\&quot;hello\\&quot;&quot;}\""
+            ),
             "{island}"
         );
         let children = island.split_once("<leptos-children>").expect("children").1;
-        assert!(children.starts_with("<p>Inside</p></leptos-children>"), "{children}");
+        assert!(
+            children.starts_with("<p>Inside</p></leptos-children>"),
+            "{children}"
+        );
     }
 
     #[test]
     fn the_script_carries_the_nonce_and_the_version() {
         let html = document(&page(true), sample);
         assert!(html.contains("<script type=\"module\" nonce=\"bm9uY2U\">"));
-        assert!(html.contains("(\"/pkg/optimus.js?v=0f3a\", \"/pkg/optimus_bg.wasm?v=0f3a\");</script>"));
+        assert!(
+            html.contains(
+                "(\"/pkg/optimus.js?v=0f3a\", \"/pkg/optimus_bg.wasm?v=0f3a\");</script>"
+            )
+        );
         assert!(html.contains("href=\"/pkg/optimus.css?v=0f3a\""));
         assert_eq!(html.matches("<script").count(), 1);
     }

@@ -52,5 +52,6 @@ pub fn ChainSegment(
                 .then(|| view! { <span class="mono">{segment.entries}</span> })}
             <span class="small muted">{segment.note}</span>
         </li>
-    }.into_any()
+    }
+    .into_any()
 }

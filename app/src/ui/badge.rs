@@ -60,7 +60,8 @@ pub fn Badge(
             "badge",
             &[&tone.of("badge"), class],
         )>{icon.map(|glyph| view! { <Icon glyph=glyph /> })} {text}</span>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A sign and a word: dot for good, square for wait, diamond for bad, ring for planned, grey dot for
@@ -90,12 +91,18 @@ pub fn Count(
     #[prop(optional)]
     tone: Tone,
 ) -> AnyView {
-    (count > 0).then(|| {
-        let shown = if count > 99 { "99+".to_owned() } else { count.to_string() };
-        view! {
-            <span class=classes("count", &[&tone.of("count")])>
-                {shown} <span class="visually-hidden">{format!(" {what}")}</span>
-            </span>
-        }
-    }).into_any()
+    (count > 0)
+        .then(|| {
+            let shown = if count > 99 {
+                "99+".to_owned()
+            } else {
+                count.to_string()
+            };
+            view! {
+                <span class=classes("count", &[&tone.of("count")])>
+                    {shown} <span class="visually-hidden">{format!(" {what}")}</span>
+                </span>
+            }
+        })
+        .into_any()
 }

@@ -100,7 +100,8 @@ pub fn Button(
             {icon.map(|glyph| view! { <Icon glyph=glyph /> })}
             {text}
         </button>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A submit button with an icon alone, and the words that name it.
@@ -129,7 +130,8 @@ pub fn IconButton(
         >
             <Icon glyph=glyph />
         </button>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A link that looks like a button.
@@ -156,7 +158,8 @@ pub fn LinkButton(
             {icon.map(|glyph| view! { <Icon glyph=glyph /> })}
             {text}
         </a>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A link with an icon alone, and the words that name it.
@@ -183,5 +186,6 @@ pub fn IconLink(
         >
             <Icon glyph=glyph />
         </a>
-    }.into_any()
+    }
+    .into_any()
 }

@@ -25,7 +25,11 @@ pub fn Banner(
         Tone::Oversight => Glyph::Eye,
         Tone::Neutral | Tone::Accent | Tone::Info => Glyph::Info,
     };
-    let role = if tone == Tone::Critical { "alert" } else { "status" };
+    let role = if tone == Tone::Critical {
+        "alert"
+    } else {
+        "status"
+    };
     view! {
         <div class=classes("banner", &[&tone.of("banner")]) role=role>
             <Icon glyph=glyph />
@@ -35,7 +39,8 @@ pub fn Banner(
             </div>
             {actions.map(|actions| view! { <div class="banner__actions">{actions}</div> })}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Nothing here yet: one heading, one sentence, at most one button.
@@ -60,7 +65,8 @@ pub fn EmptyState(
             <p>{sentence}</p>
             {children.map(|children| children())}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The whole of a page that failed. Forbidden and missing read the same. An unexpected failure shows
@@ -94,7 +100,8 @@ pub fn ErrorState(
                 })}
             {children.map(|children| children())}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A thing done that can be undone. Never an error.
@@ -113,7 +120,8 @@ pub fn Toast(
             <span class="toast__text">{text}</span>
             {children.map(|children| children())}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Three grey lines in the place of what loads.
@@ -125,7 +133,8 @@ pub fn Skeleton() -> AnyView {
             <i></i>
             <i></i>
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// How far something is.
@@ -159,5 +168,6 @@ pub fn Progress(
         >
             {label.clone()}
         </progress>
-    }.into_any()
+    }
+    .into_any()
 }

@@ -245,7 +245,14 @@ pub fn Select(
 ) -> AnyView {
     let (id, below) = ids(scope, &name);
     let described = (help.0.is_some() || error.0.is_some()).then(|| below.clone());
-    let control = select_control(id.clone(), name, choices, &selected, error.0.is_some(), described);
+    let control = select_control(
+        id.clone(),
+        name,
+        choices,
+        &selected,
+        error.0.is_some(),
+        described,
+    );
     framed(label, false, id, below, help.0, error.0, control)
 }
 
@@ -273,7 +280,8 @@ pub fn ToolbarSelect(
             {label}
         </label>
         {select_control(id, name, choices, &selected, false, None)}
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A search input, whose label is read but not seen. It belongs into a GET form.
@@ -310,7 +318,8 @@ pub fn Search(
                 autocomplete="off"
             />
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A checkbox or, with `radio`, one of a group.
@@ -342,7 +351,7 @@ pub fn Check(
         <label class="check">
             <input type=if radio { "radio" } else { "checkbox" } name=name value=value checked=checked />
             <span>
-                {label} {figure.0.map(|figure| view! { <span class="muted">{figure}</span> })}
+                {label} " " {figure.0.map(|figure| view! { <span class="muted">{figure}</span> })}
             </span>
             {help.0.map(|help| view! { <span class="check__help">{help}</span> })}
         </label>
@@ -367,7 +376,8 @@ pub fn Switch(
             <input type="checkbox" role="switch" name=name checked=checked />
             <span>{label}</span>
         </label>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A field that a rule locks: text with a chip, not a grey input.
@@ -395,7 +405,8 @@ pub fn LockedField(
             </p>
             {help.0.map(|help| view! { <p class="field__help">{help}</p> })}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A lock and the rule that sets it.
@@ -410,5 +421,6 @@ pub fn LockChip(
             <Icon glyph=Glyph::Lock />
             {text}
         </span>
-    }.into_any()
+    }
+    .into_any()
 }

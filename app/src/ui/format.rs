@@ -4,7 +4,9 @@
 //! by a thin no-break space. The instant shown and "now" are arguments, so a page formats all it
 //! shows against one moment.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use chrono::{
+    DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc,
+};
 
 /// The languages whose dates are known. Others read as British English.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,20 +37,60 @@ impl Locale {
     fn months(self) -> [&'static str; 12] {
         match self {
             Self::En => [
-                "January", "February", "March", "April", "May", "June", "July", "August", "September",
-                "October", "November", "December",
+                "January",
+                "February",
+                "March",
+                "April",
+                "May",
+                "June",
+                "July",
+                "August",
+                "September",
+                "October",
+                "November",
+                "December",
             ],
             Self::De => [
-                "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
-                "Oktober", "November", "Dezember",
+                "Januar",
+                "Februar",
+                "März",
+                "April",
+                "Mai",
+                "Juni",
+                "Juli",
+                "August",
+                "September",
+                "Oktober",
+                "November",
+                "Dezember",
             ],
             Self::Nb => [
-                "januar", "februar", "mars", "april", "mai", "juni", "juli", "august", "september",
-                "oktober", "november", "desember",
+                "januar",
+                "februar",
+                "mars",
+                "april",
+                "mai",
+                "juni",
+                "juli",
+                "august",
+                "september",
+                "oktober",
+                "november",
+                "desember",
             ],
             Self::Fr => [
-                "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre",
-                "octobre", "novembre", "décembre",
+                "janvier",
+                "février",
+                "mars",
+                "avril",
+                "mai",
+                "juin",
+                "juillet",
+                "août",
+                "septembre",
+                "octobre",
+                "novembre",
+                "décembre",
             ],
         }
     }
@@ -60,12 +102,12 @@ impl Locale {
                 "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
             ],
             Self::De => [
-                "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.",
-                "Dez.",
+                "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.",
+                "Nov.", "Dez.",
             ],
             Self::Nb => [
-                "jan.", "feb.", "mars", "apr.", "mai", "juni", "juli", "aug.", "sep.", "okt.", "nov.",
-                "des.",
+                "jan.", "feb.", "mars", "apr.", "mai", "juni", "juli", "aug.", "sep.", "okt.",
+                "nov.", "des.",
             ],
             Self::Fr => [
                 "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.",
@@ -78,10 +120,22 @@ impl Locale {
     fn weekdays(self) -> [&'static str; 7] {
         match self {
             Self::En => [
-                "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
+                "Monday",
+                "Tuesday",
+                "Wednesday",
+                "Thursday",
+                "Friday",
+                "Saturday",
+                "Sunday",
             ],
             Self::De => [
-                "Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag",
+                "Montag",
+                "Dienstag",
+                "Mittwoch",
+                "Donnerstag",
+                "Freitag",
+                "Samstag",
+                "Sonntag",
             ],
             Self::Nb => [
                 "mandag", "tirsdag", "onsdag", "torsdag", "fredag", "lørdag", "søndag",
@@ -108,7 +162,11 @@ impl Locale {
 
     /// `19 Nov 2026`
     pub fn date(self, date: NaiveDate) -> String {
-        format!("{} {}", self.day_month(date, self.short_months()), date.year())
+        format!(
+            "{} {}",
+            self.day_month(date, self.short_months()),
+            date.year()
+        )
     }
 
     /// `19 November 2026`
@@ -224,7 +282,10 @@ impl Reader {
         if self.is_today(date) {
             time
         } else if date.year() == self.local(self.now).year() {
-            format!("{}, {time}", self.locale.day_month(date, self.locale.short_months()))
+            format!(
+                "{}, {time}",
+                self.locale.day_month(date, self.locale.short_months())
+            )
         } else {
             format!("{}, {time}", self.locale.date(date))
         }
@@ -295,7 +356,10 @@ pub fn number(figure: i64) -> String {
 /// A count and its noun: `1 person`, `41 people`.
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     let noun = if count == 1 { one } else { many };
-    format!("{} {noun}", number(i64::try_from(count).unwrap_or(i64::MAX)))
+    format!(
+        "{} {noun}",
+        number(i64::try_from(count).unwrap_or(i64::MAX))
+    )
 }
 
 #[cfg(test)]
@@ -304,7 +368,8 @@ mod tests {
     use chrono::TimeZone;
 
     fn at(year: i32, month: u32, day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
-        Utc.with_ymd_and_hms(year, month, day, hour, minute, 41).unwrap()
+        Utc.with_ymd_and_hms(year, month, day, hour, minute, 41)
+            .unwrap()
     }
 
     fn reader(locale: Locale, zone: Zone) -> Reader {
@@ -320,8 +385,14 @@ mod tests {
         let reader = reader(Locale::En, Zone::UTC);
         assert_eq!(reader.moment(at(2026, 11, 19, 9, 5)), "09:05");
         assert_eq!(reader.moment(at(2026, 11, 16, 10, 22)), "16 Nov, 10:22");
-        assert_eq!(reader.moment(at(2025, 11, 16, 10, 22)), "16 Nov 2025, 10:22");
-        assert_eq!(reader.moment_in_sentence(at(2026, 11, 19, 9, 5)), "today 09:05");
+        assert_eq!(
+            reader.moment(at(2025, 11, 16, 10, 22)),
+            "16 Nov 2025, 10:22"
+        );
+        assert_eq!(
+            reader.moment_in_sentence(at(2026, 11, 19, 9, 5)),
+            "today 09:05"
+        );
         assert_eq!(reader.short(at(2026, 11, 16, 10, 22)), "16 Nov");
         assert_eq!(reader.time_with_seconds(at(2026, 11, 19, 9, 5)), "09:05:41");
     }
@@ -329,8 +400,17 @@ mod tests {
     #[test]
     fn each_language_has_its_months() {
         let date = NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
-        let written = [Locale::En, Locale::De, Locale::Nb, Locale::Fr].map(|locale| locale.date(date));
-        assert_eq!(written, ["1 Dec 2026", "1. Dez. 2026", "1. des. 2026", "1er déc. 2026"]);
+        let written =
+            [Locale::En, Locale::De, Locale::Nb, Locale::Fr].map(|locale| locale.date(date));
+        assert_eq!(
+            written,
+            [
+                "1 Dec 2026",
+                "1. Dez. 2026",
+                "1. des. 2026",
+                "1er déc. 2026"
+            ]
+        );
         assert_eq!(Locale::Fr.month(date), "décembre 2026");
         assert_eq!(Locale::En.long_date(date), "1 December 2026");
     }
@@ -338,7 +418,10 @@ mod tests {
     #[test]
     fn a_day_is_the_readers_day() {
         let late = at(2026, 11, 18, 23, 30);
-        assert_eq!(reader(Locale::En, Zone::UTC).day_heading(late), "Wednesday 18 November");
+        assert_eq!(
+            reader(Locale::En, Zone::UTC).day_heading(late),
+            "Wednesday 18 November"
+        );
         let bergen = reader(Locale::En, Zone::minutes_east(60));
         assert_eq!(bergen.day_heading(late), "Today");
         assert_eq!(bergen.time(late), "00:30");
@@ -360,7 +443,10 @@ mod tests {
     #[test]
     fn an_offset_out_of_range_is_utc() {
         assert_eq!(Zone::minutes_east(i32::MAX), Zone::UTC);
-        assert_eq!(Zone::minutes_east(-330).offset_minutes(at(2026, 1, 1, 0, 0)), -330);
+        assert_eq!(
+            Zone::minutes_east(-330).offset_minutes(at(2026, 1, 1, 0, 0)),
+            -330
+        );
     }
 
     #[test]
@@ -378,7 +464,13 @@ mod tests {
         assert_eq!(number(999), "999");
         assert_eq!(number(48_213), "48\u{202f}213");
         assert_eq!(number(-1_234_567), "\u{2212}1\u{202f}234\u{202f}567");
-        assert_eq!(number(i64::MIN).chars().filter(char::is_ascii_digit).count(), 19);
+        assert_eq!(
+            number(i64::MIN)
+                .chars()
+                .filter(char::is_ascii_digit)
+                .count(),
+            19
+        );
         assert_eq!(counted(1, "person", "people"), "1 person");
         assert_eq!(counted(41, "person", "people"), "41 people");
     }

@@ -131,7 +131,8 @@ pub fn Icon(
         >
             <use href=sprite(glyph.id())></use>
         </svg>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Which half of the split ring is filled. Left is the ERP's value, right the person's own; the
@@ -179,7 +180,8 @@ pub fn Ring(
         <svg class=classes("ring", &[if muted { "ring--muted" } else { "" }]) aria-hidden="true">
             <use href=sprite(kind.id())></use>
         </svg>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The mark and seven letters, as a link to `/` where `home` is set.

@@ -55,7 +55,8 @@ pub fn Crumbs(
                     .collect_view()}
             </ol>
         </nav>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The page's heading, one sentence, and what can be done, at most one of it primary.
@@ -82,7 +83,8 @@ pub fn PageHead(
             </div>
             {children.map(|children| view! { <div class="page-head__actions">{children()}</div> })}
         </header>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A box with a heading. Never inside another.
@@ -120,7 +122,8 @@ pub fn Card(
             {body}
             {foot.map(|foot| view! { <footer class="card__foot">{foot}</footer> })}
         </section>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The list that [`Fact`]s stand in.
@@ -132,7 +135,8 @@ pub fn Facts(
     /// The facts.
     children: Children,
 ) -> AnyView {
-    view! { <dl class=classes("facts", &[if one { "facts--one" } else { "" }])>{children()}</dl> }.into_any()
+    view! { <dl class=classes("facts", &[if one { "facts--one" } else { "" }])>{children()}</dl> }
+        .into_any()
 }
 
 /// A label and what it is.
@@ -149,7 +153,8 @@ pub fn Fact(
             <dt>{label}</dt>
             <dd>{children()}</dd>
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The frame that [`StatTile`]s share.
@@ -183,7 +188,8 @@ pub fn StatTile(
             <dd class="stat__value">{value}</dd>
             {note.0.map(|note| view! { <dd class="stat__note">{note}</dd> })}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Things that happened, newest first unless the heading says otherwise.
@@ -218,7 +224,8 @@ pub fn TimelineItem(
                 </time>
             </div>
         </li>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A link of [`Tabs`] or [`Segmented`].
@@ -283,7 +290,8 @@ pub fn Tabs(
         <nav class="tabs" aria-label=label>
             {tab_links(tabs)}
         </nav>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Two to four ways to see the same list, as links.
@@ -299,7 +307,8 @@ pub fn Segmented(
         <nav class="segmented" aria-label=label>
             {tab_links(tabs)}
         </nav>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// One question. As `<dialog>` it waits for an island to call `showModal()`; as `page` it stands in
@@ -370,5 +379,6 @@ pub fn Time(
         <time class=(!class.is_empty()).then_some(class) datetime=iso>
             {text}
         </time>
-    }.into_any()
+    }
+    .into_any()
 }

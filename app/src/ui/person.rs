@@ -45,7 +45,11 @@ pub fn initials(name: &str) -> String {
         .filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
     let first = letters.next();
     let last = letters.next_back();
-    first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
+    first
+        .into_iter()
+        .chain(last)
+        .flat_map(char::to_uppercase)
+        .collect()
 }
 
 /// Whether somebody is here now.
@@ -93,8 +97,9 @@ fn size_class(size: u8) -> &'static str {
 }
 
 fn hue_class(hue: u8) -> &'static str {
-    ["hue-1", "hue-2", "hue-3", "hue-4", "hue-5", "hue-6", "hue-7", "hue-8"]
-        [usize::from(hue.saturating_sub(1) % 8)]
+    [
+        "hue-1", "hue-2", "hue-3", "hue-4", "hue-5", "hue-6", "hue-7", "hue-8",
+    ][usize::from(hue.saturating_sub(1) % 8)]
 }
 
 /// A photo or two initials. Hidden from assistive technology, as the name stands beside it, unless
@@ -114,7 +119,8 @@ pub fn Avatar(
     let label = presence.map(|presence| format!("{}, {}", face.name, presence.word()));
     let inside = match face.photo {
         Some(photo) => {
-            view! { <img class="avatar__photo" src=photo alt="" loading="lazy" decoding="async" /> }.into_any()
+            view! { <img class="avatar__photo" src=photo alt="" loading="lazy" decoding="async" /> }
+                .into_any()
         }
         None => initials(&face.name).into_any(),
     };
@@ -131,7 +137,8 @@ pub fn Avatar(
                     view! { <span class=classes("avatar__presence", &[presence.class()])></span> }
                 })}
         </span>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// Avatar, name, and a second line; the name is a link where there is a page for it.
@@ -172,7 +179,8 @@ pub fn Person(
                 {name} {sub.0.map(|sub| view! { <span class=sub_class>{sub}</span> })}
             </span>
         </span>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A few avatars over one another, and how many more. The names belong into the text beside it.

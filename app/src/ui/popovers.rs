@@ -41,13 +41,17 @@ mod client {
             for details in open() {
                 close(&details);
                 let summary = details.query_selector("summary").ok().flatten();
-                if let Some(summary) = summary.and_then(|summary| summary.dyn_into::<HtmlElement>().ok()) {
+                if let Some(summary) =
+                    summary.and_then(|summary| summary.dyn_into::<HtmlElement>().ok())
+                {
                     let _ = summary.focus();
                 }
             }
         });
         let _ = window_event_listener(ev::click, |event| {
-            let target = event.target().and_then(|target| target.dyn_into::<Node>().ok());
+            let target = event
+                .target()
+                .and_then(|target| target.dyn_into::<Node>().ok());
             for details in open() {
                 if !details.contains(target.as_ref()) {
                     close(&details);

@@ -64,11 +64,16 @@ pub fn ProvenanceChip(
             <Ring kind=ring />
             {text}
         </span>
-    }.into_any()
+    }
+    .into_any()
 }
 
 fn chip_class(ring: RingKind) -> String {
-    let pending = if ring == RingKind::Pending { "source--pending" } else { "" };
+    let pending = if ring == RingKind::Pending {
+        "source--pending"
+    } else {
+        ""
+    };
     classes("source", &[pending])
 }
 
@@ -86,7 +91,8 @@ fn side(ring: RingKind, side: Side) -> AnyView {
             <p class="why__from">{side.from}</p>
             {badge}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The chip, and the card that opens from it and explains the value. It is a `<details>`, so that it
@@ -144,7 +150,8 @@ pub fn WhyCard(
                 {children.map(|children| view! { <div class="why__foot">{children()}</div> })}
             </div>
         </details>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The list that [`ValueRow`]s stand in.
@@ -179,7 +186,8 @@ pub fn ValueRow(
             </dd>
             {from.map(|from| view! { <dd class="fields__from">{from}</dd> })}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A change: struck and muted before, tinted after, with "from" and "to" for screen readers. A
@@ -202,5 +210,6 @@ pub fn Diff(
             <span class="visually-hidden">" to "</span>
             <ins>{to.0.unwrap_or_else(nothing)}</ins>
         </span>
-    }.into_any()
+    }
+    .into_any()
 }

@@ -60,7 +60,8 @@ pub fn ReviewBand(
             </div>
             <div class="band__actions">{children()}</div>
         </section>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// In the place of words that may not be read: the kind and the rule, never the length.
@@ -85,5 +86,6 @@ pub fn RedactedLine(
             <Icon glyph=glyph />
             {text}
         </span>
-    }.into_any()
+    }
+    .into_any()
 }

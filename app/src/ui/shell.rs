@@ -1,7 +1,10 @@
 //! The frame of every page: top bar, rail, bottom bar and account menu; and the frame before
 //! sign-in.
 
-use super::{Avatar, Count, Face, Glyph, Icon, Ring, RingKind, Search, Tone, Words, Wordmark, classes, popovers::Popovers};
+use super::{
+    Avatar, Count, Face, Glyph, Icon, Ring, RingKind, Search, Tone, Wordmark, Words, classes,
+    popovers::Popovers,
+};
 use leptos::prelude::*;
 
 /// A place that the rail leads to.
@@ -183,8 +186,16 @@ impl Frame {
         view! { <Count count=count what=what tone=tone /> }.into_any()
     }
 
-    fn rail_group(&self, label: Option<(&'static str, &'static str)>, doors: &[Door]) -> Option<AnyView> {
-        let doors: Vec<_> = doors.iter().copied().filter(|door| self.has(*door)).collect();
+    fn rail_group(
+        &self,
+        label: Option<(&'static str, &'static str)>,
+        doors: &[Door],
+    ) -> Option<AnyView> {
+        let doors: Vec<_> = doors
+            .iter()
+            .copied()
+            .filter(|door| self.has(*door))
+            .collect();
         if doors.is_empty() {
             return None;
         }
@@ -266,7 +277,8 @@ impl Frame {
                     </form>
                 </div>
             </details>
-        }.into_any()
+        }
+        .into_any()
     }
 
     fn tabbar(&self) -> AnyView {
@@ -316,7 +328,8 @@ impl Frame {
                     <div class="menu">{more}</div>
                 </details>
             </nav>
-        }.into_any()
+        }
+        .into_any()
     }
 }
 
@@ -419,5 +432,6 @@ pub fn Doorstep(
                 <span>"No request leaves this server"</span>
             </footer>
         </div>
-    }.into_any()
+    }
+    .into_any()
 }

@@ -122,7 +122,8 @@ fn head(column: Column) -> AnyView {
         <th scope="col" class=(!class.is_empty()).then_some(class) aria-sort=sorted>
             {inside}
         </th>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// A table in a frame that scrolls by itself, with a caption that is read and, as `shown`, seen. The
@@ -150,7 +151,8 @@ pub fn Table(
                 <tbody>{children()}</tbody>
             </table>
         </div>
-    }.into_any()
+    }
+    .into_any()
 }
 
 /// The line below a list: how much of it is shown, and links to the pages around. Without either link
@@ -208,5 +210,6 @@ pub fn Pager(
                     }
                 })}
         </div>
-    }.into_any()
+    }
+    .into_any()
 }

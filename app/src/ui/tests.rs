@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 /// The HTML of a view without the markers that hydration would need.
 fn html<View: IntoView>(view: impl FnOnce() -> View) -> String {
-    Owner::new().with(|| view().into_view().to_html()).replace("<!>", "")
+    Owner::new()
+        .with(|| view().into_view().to_html())
+        .replace("<!>", "")
 }
 
 fn face(name: &str, tail: u8) -> Face {
@@ -342,7 +344,9 @@ fn style() -> String {
 
 /// What follows each `start` in `text` up to `end`.
 fn between<'a>(text: &'a str, start: &'a str, end: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split(start).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
+    text.split(start)
+        .skip(1)
+        .filter_map(move |rest| Some(rest.split_once(end)?.0))
 }
 
 #[test]
@@ -353,7 +357,9 @@ fn every_class_has_a_rule() {
         .skip(1)
         .map(|rest| {
             let end = rest
-                .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_')
+                .find(|letter: char| {
+                    !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_'
+                })
                 .unwrap_or(rest.len());
             &rest[..end]
         })
@@ -372,7 +378,8 @@ fn every_class_has_a_rule() {
 fn nothing_is_written_that_the_content_policy_forbids() {
     let html = html(kitchen_sink);
     assert!(!html.contains(" style="), "a style attribute");
-    let handler = between(&html, " on", "\"").find(|rest| rest.ends_with('=') && !rest.contains(' '));
+    let handler =
+        between(&html, " on", "\"").find(|rest| rest.ends_with('=') && !rest.contains(' '));
     assert_eq!(handler, None, "a script attribute");
     let foreign = between(&html, "href=\"", "\"").chain(between(&html, "src=\"", "\""));
     for address in foreign {
@@ -403,7 +410,11 @@ fn the_index_names_every_style_file() {
         .filter(|name| name.ends_with(".css"))
         .collect();
     assert_eq!(named, present);
-    assert_eq!(index.lines().next(), Some("tokens.css"), "it fixes the order of the layers");
+    assert_eq!(
+        index.lines().next(),
+        Some("tokens.css"),
+        "it fixes the order of the layers"
+    );
 }
 
 #[test]
@@ -423,11 +434,17 @@ fn the_rail_shows_only_doors_that_exist() {
     let html = html(|| view! { <Shell frame=frame()>"page"</Shell> });
     assert!(html.contains("href=\"/console/rules\""));
     assert!(!html.contains("/console/audit"), "no role for it");
-    assert!(html.contains("href=\"/people\" aria-current=\"page\""), "{html}");
+    assert!(
+        html.contains("href=\"/people\" aria-current=\"page\""),
+        "{html}"
+    );
     let mut stranger = frame();
     stranger.doors.clear();
     let html = self::html(|| view! { <Shell frame=stranger>"page"</Shell> });
-    assert!(!html.contains("Console"), "a group without a door has no label");
+    assert!(
+        !html.contains("Console"),
+        "a group without a door has no label"
+    );
     assert!(!html.contains("/reviews"));
 }
 
@@ -447,16 +464,15 @@ fn snapshots() {
     insta::assert_snapshot!("why_card", html(|| view! { <WhyCard why=why() /> }));
     insta::assert_snapshot!(
         "field_error",
-        html(|| view! { <Field label="Mobile" name="phone" value="<0770>" error="Too short." help="Unseen" /> })
+        html(
+            || view! { <Field label="Mobile" name="phone" value="<0770>" error="Too short." help="Unseen" /> }
+        )
     );
     insta::assert_snapshot!(
         "review_band",
         html(|| view! { <ReviewBand facts=review()>"actions"</ReviewBand> })
     );
-    insta::assert_snapshot!(
-        "diff",
-        html(|| view! { <Diff from="Sales" /> })
-    );
+    insta::assert_snapshot!("diff", html(|| view! { <Diff from="Sales" /> }));
     insta::assert_snapshot!(
         "pager",
         html(|| view! { <Pager text="1 to 2 of 41" after="?cursor=x" /> })
@@ -469,7 +485,9 @@ fn snapshots() {
     );
     insta::assert_snapshot!(
         "error",
-        html(|| view! { <ErrorState title="There is nothing here for you" sentence="Go back." reference="7f3a" /> })
+        html(
+            || view! { <ErrorState title="There is nothing here for you" sentence="Go back." reference="7f3a" /> }
+        )
     );
 }
 
