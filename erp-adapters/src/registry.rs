@@ -1,0 +1,220 @@
+//! The kinds of source that there are, and the settings that each takes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{CsvFolder, ErpAdapter, Error, Guard, Odoo, words::quote};
+
+/// A kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Kind {
+    /// Its name in commands and in the API.
+    pub name: &'static str,
+    /// Its name for people.
+    pub label: &'static str,
+    /// What it reads, in one sentence.
+    pub help: &'static str,
+    /// What has to be known about it, in the order of a form.
+    pub settings: &'static [Setting],
+}
+
+/// A setting of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its name in commands and in the API.
+    pub key: &'static str,
+    /// Its name for people.
+    pub label: &'static str,
+    /// What to enter.
+    pub help: &'static str,
+    /// Whether it is kept encrypted and never shown again.
+    pub secret: bool,
+    /// Whether it has to be there.
+    pub required: bool,
+}
+
+const fn setting(key: &'static str, label: &'static str, help: &'static str) -> Setting {
+    Setting {
+        key,
+        label,
+        help,
+        secret: false,
+        required: true,
+    }
+}
+
+/// Every kind.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "csv",
+        label: "CSV folder",
+        help: "Reads workers.csv, units.csv, positions.csv and photos from a folder of the server.",
+        settings: &[setting(
+            "folder",
+            "Folder",
+            "The whole path of a folder that the server can read.",
+        )],
+    },
+    Kind {
+        name: "odoo",
+        label: "Odoo 19",
+        help: "Reads employees, departments and photos of Odoo 19 or newer over its JSON-2 API.",
+        settings: &[
+            setting(
+                "url",
+                "Address",
+                "Where Odoo is, such as https://odoo.example.",
+            ),
+            Setting {
+                required: false,
+                ..setting(
+                    "database",
+                    "Database",
+                    "The name of the database; only needed where there is more than one.",
+                )
+            },
+            Setting {
+                secret: true,
+                ..setting(
+                    "api_key",
+                    "API key",
+                    "Made in Odoo under Preferences, Account security, by a user with the right Employees: Officer.",
+                )
+            },
+            Setting {
+                required: false,
+                ..setting(
+                    "number_field",
+                    "Field of the employee number",
+                    "The field of hr.employee that holds it. Badge ID (barcode) if nothing is entered.",
+                )
+            },
+        ],
+    },
+];
+
+/// Opens a source of the kind `kind`. Nothing is read yet.
+///
+/// # Errors
+/// [`Error::Setting`] for a kind, key or value that is not known, a missing
+/// setting, or one that cannot be right; [`Error::NotAllowed`] for a host
+/// that `guard` does not let through.
+pub fn open(
+    kind: &str,
+    settings: &BTreeMap<String, String>,
+    guard: &Guard,
+) -> Result<Box<dyn ErpAdapter>, Error> {
+    let Some(known) = KINDS.iter().find(|known| known.name == kind) else {
+        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        return Err(Error::setting(
+            "kind",
+            format!(
+                "{} is not known; allowed: {}",
+                quote(kind),
+                names.join(", ")
+            ),
+        ));
+    };
+    for key in settings.keys() {
+        if !known.settings.iter().any(|setting| setting.key == key) {
+            let keys: Vec<_> = known.settings.iter().map(|setting| setting.key).collect();
+            return Err(Error::setting(
+                key,
+                format!("is not a setting of {kind}; allowed: {}", keys.join(", ")),
+            ));
+        }
+    }
+    let get = |key: &str| {
+        settings
+            .get(key)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    };
+    if let Some(missing) = known
+        .settings
+        .iter()
+        .find(|setting| setting.required && get(setting.key).is_none())
+    {
+        return Err(Error::setting(
+            missing.key,
+            format!("is needed: {}", missing.help),
+        ));
+    }
+    let needed = |key| get(key).unwrap_or_default();
+    Ok(if kind == "csv" {
+        Box::new(CsvFolder::new(needed("folder"))?)
+    } else {
+        Box::new(Odoo::new(
+            guard,
+            needed("url"),
+            get("database"),
+            needed("api_key"),
+            get("number_field"),
+        )?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(kind: &str, settings: &[(&str, &str)]) -> String {
+        let settings = settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let error = open(kind, &settings, &Guard::default()).expect_err("refused");
+        assert!(
+            matches!(error, Error::Setting { .. } | Error::NotAllowed { .. }),
+            "{error:?}"
+        );
+        error.to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused_before_anything_is_read() {
+        assert_eq!(
+            refused("sap", &[]),
+            "kind “sap” is not known; allowed: csv, odoo"
+        );
+        assert_eq!(
+            refused("csv", &[("path", "/x")]),
+            "path is not a setting of csv; allowed: folder"
+        );
+        assert!(refused("csv", &[("folder", " ")]).starts_with("folder is needed"));
+        assert!(
+            refused("csv", &[("folder", "data/erp")]).starts_with("folder must be a whole path")
+        );
+        assert!(
+            refused("odoo", &[("url", "https://odoo.example")]).starts_with("api_key is needed")
+        );
+        assert!(
+            refused("odoo", &[("url", "http://odoo.example"), ("api_key", "k")])
+                .contains("https://")
+        );
+        assert!(
+            refused(
+                "odoo",
+                &[("url", "http://169.254.169.254"), ("api_key", "k")]
+            )
+            .contains("link-local")
+        );
+        let twist = [
+            ("url", "https://odoo.example"),
+            ("api_key", "k"),
+            ("number_field", "id; drop"),
+        ];
+        assert!(refused("odoo", &twist).starts_with("number_field"));
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let settings = [("url", "https://odoo.example"), ("api_key", "s3cret")];
+        let settings = settings
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let adapter = open("odoo", &settings, &Guard::default()).expect("an adapter");
+        assert!(!format!("{adapter:?}").contains("s3cret"));
+    }
+}
