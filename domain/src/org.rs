@@ -6,8 +6,8 @@
 //! fails and never grants: the broken edge is dropped and told as a [`Finding`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasherDefault, Hasher},
+    collections::{HashMap, hash_map},
+    hash::{BuildHasherDefault, Hash, Hasher},
 };
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,8 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Finding {
-    /// People who are each other's superiors, directly or round a circle. Nobody
-    /// in the circle oversees another one of it.
+    /// People who are each other's superiors, directly or round a circle. The
+    /// edges of the circle are dropped: nobody in it oversees another one of it.
     Cycle {
         /// The people of the circle, each followed by the superior.
         members: Vec<EmployeeId>,
@@ -76,14 +76,16 @@ pub enum Finding {
         /// The heads.
         heads: Vec<EmployeeId>,
     },
-    /// Somebody outside the main tree, without a superior.
+    /// Somebody for whom the data names no superior, and who is not the head of
+    /// the largest tree.
     Detached {
         /// Who.
         employee: EmployeeId,
     },
-    /// Units that are each other's parents.
+    /// Units that are each other's parents, directly or round a circle. The
+    /// edges of the circle are dropped: no rule comes down along it.
     UnitCycle {
-        /// The units of the circle.
+        /// The units of the circle, each followed by its parent.
         members: Vec<UnitId>,
     },
     /// A unit whose parent is not there.
@@ -93,7 +95,9 @@ pub enum Finding {
     },
 }
 
-/// The random tail of a version 7 UUID is a hash already.
+/// Ids are random for the most part and are made by us, so a hash that resists
+/// chosen keys would be paid for in vain: one multiplication that folds both
+/// halves of its product is enough, for ids made up by counting too.
 #[derive(Default, Clone, Copy)]
 struct IdHasher(u64);
 
@@ -102,11 +106,13 @@ impl Hasher for IdHasher {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(tail) = bytes.last_chunk::<8>() {
-            // The multiplication spreads ids that were made up by counting, too.
-            self.0 = u64::from_be_bytes(*tail).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        }
+        let half = |half: Option<&[u8; 8]>| half.map_or(0, |half| u64::from_be_bytes(*half));
+        let high = half(bytes.first_chunk()) ^ 0x9E37_79B9_7F4A_7C15;
+        let low = half(bytes.last_chunk()) ^ 0xD1B5_4A32_D192_ED03;
+        let product = u128::from(high) * u128::from(low);
+        self.0 = (product as u64) ^ (product >> 64) as u64;
     }
+    // Every id has the same length.
     fn write_usize(&mut self, _length: usize) {}
 }
 
@@ -125,118 +131,94 @@ pub struct OrgChart {
     superior: Vec<u32>,
     unit: Vec<Option<UnitId>>,
     number: ById<EmployeeId, u32>,
-    /// Each unit with its parents, nearest first.
-    paths: BTreeMap<UnitId, Vec<UnitId>>,
+    /// Each unit with those above it, nearest first.
+    paths: ById<UnitId, Vec<UnitId>>,
 }
 
 impl OrgChart {
     /// Builds the chart from edges, in time linear in the number of people.
     ///
-    /// Siblings keep the order in which they are given. A person given twice
-    /// counts once, as given first.
+    /// Siblings keep the order in which they are given. A person or a unit that
+    /// is given twice counts once, as given first.
     #[must_use]
     pub fn build(members: &[Member], units: &[Unit]) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
-        let mut index: ById<EmployeeId, u32> =
-            HashMap::with_capacity_and_hasher(members.len(), BuildHasherDefault::default());
-        let mut members_once = Vec::with_capacity(members.len());
-        for member in members {
-            index.entry(member.id).or_insert_with(|| {
-                members_once.push(member);
-                number(members_once.len() - 1)
-            });
-        }
-        let mut above = superiors(&members_once, &index, &mut findings);
-        break_cycles(&members_once, &mut above, &mut findings);
-        let chart = Self::number(&members_once, &above, index);
-        chart.detached(&members_once, &above, &mut findings);
+        let (members, index) = once(members, |member| member.id);
+        let mut above = superiors(&members, &index, &mut findings);
+        findings.extend(break_circles(&mut above).into_iter().map(|circle| {
+            Finding::Cycle {
+                members: circle
+                    .into_iter()
+                    .map(|at| members[at as usize].id)
+                    .collect(),
+            }
+        }));
+        let chart = Self::number(&members, &above, index);
+        chart.detached(&members, &above, &mut findings);
         let paths = unit_paths(units, &mut findings);
         (Self { paths, ..chart }, findings)
     }
 
-    /// Numbers the forest in pre-order, without recursion.
+    /// Numbers the forest in pre-order, without recursion. `above` holds no circle;
+    /// `index` has everyone's place in `members` and becomes everyone's number.
     fn number(members: &[&Member], above: &[u32], mut index: ById<EmployeeId, u32>) -> Self {
         let n = members.len();
-        // Children of each, as slices of one array (counting sort keeps their order).
-        let mut first = vec![0u32; n + 1];
-        for superior in above.iter().filter(|superior| **superior != NOBODY) {
-            first[*superior as usize + 1] += 1;
-        }
-        for i in 0..n {
-            first[i + 1] += first[i];
-        }
-        let mut fill = first.clone();
-        let mut children = vec![0u32; first[n] as usize];
-        for (i, superior) in above
-            .iter()
-            .enumerate()
-            .filter(|(_, superior)| **superior != NOBODY)
-        {
-            let slot = &mut fill[*superior as usize];
-            children[*slot as usize] = number(i);
-            *slot += 1;
-        }
-
+        let reports = Reports::of(above);
         let mut chart = Self {
             people: Vec::with_capacity(n),
-            end: vec![0; n],
+            end: (1..=number(n)).collect(),
             superior: Vec::with_capacity(n),
             unit: Vec::with_capacity(n),
-            number: HashMap::default(),
-            paths: BTreeMap::new(),
+            ..Self::default()
         };
-        // An entry is either a person to number, with the superior's number, or
-        // a person whose subtree is complete.
-        enum Step {
-            Enter(u32, u32),
-            Leave(u32),
-        }
-        let mut steps: Vec<Step> = (0..n)
+        // Whose turn is last is numbered first: places in `members`, with the superior's number.
+        let mut waiting: Vec<(u32, u32)> = (0..number(n))
             .rev()
-            .filter(|i| above[*i] == NOBODY)
-            .map(|i| Step::Enter(number(i), NOBODY))
+            .filter(|at| above[*at as usize] == NOBODY)
+            .map(|head| (head, NOBODY))
             .collect();
-        while let Some(step) = steps.pop() {
-            match step {
-                Step::Leave(own) => chart.end[own as usize] = number(chart.people.len()),
-                Step::Enter(i, superior) => {
-                    let own = number(chart.people.len());
-                    let member = members[i as usize];
-                    chart.people.push(member.id);
-                    chart.superior.push(superior);
-                    chart.unit.push(member.unit);
-                    index.insert(member.id, own);
-                    steps.push(Step::Leave(own));
-                    let range = first[i as usize] as usize..first[i as usize + 1] as usize;
-                    steps.extend(
-                        children[range]
-                            .iter()
-                            .rev()
-                            .map(|child| Step::Enter(*child, own)),
-                    );
-                }
+        let mut numbers = vec![NOBODY; n];
+        while let Some((at, superior)) = waiting.pop() {
+            let own = number(chart.people.len());
+            let member = members[at as usize];
+            chart.people.push(member.id);
+            chart.superior.push(superior);
+            chart.unit.push(member.unit);
+            numbers[at as usize] = own;
+            waiting.extend(reports.to(at).iter().rev().map(|report| (*report, own)));
+        }
+        // From the back, so that everyone's own interval is whole before it widens the superior's.
+        for own in (0..n).rev() {
+            let end = chart.end[own];
+            if let Some(above) = chart.end.get_mut(chart.superior[own] as usize) {
+                *above = end.max(*above);
             }
         }
+        index
+            .values_mut()
+            .for_each(|value| *value = numbers[*value as usize]);
         chart.number = index;
         chart
     }
 
-    /// Everyone without a superior but the head of the largest tree, unless told already.
+    /// Tells of everyone who has no superior, is not head of the largest tree (the
+    /// first given of equals), and was not told of as something else.
     fn detached(&self, members: &[&Member], above: &[u32], findings: &mut Vec<Finding>) {
-        let size = |id: &EmployeeId| self.interval(*id).map_or(0, |(from, to)| to - from);
-        let roots = || {
+        let size = |id: EmployeeId| self.subtree(id).len();
+        let heads = || {
             members
                 .iter()
                 .zip(above)
                 .filter(|(_, above)| **above == NOBODY)
                 .map(|(member, _)| *member)
         };
-        let Some(head) = roots().rev().max_by_key(|member| size(&member.id)) else {
+        // Of equals, `max_by_key` takes the last.
+        let Some(first) = heads().rev().max_by_key(|member| size(member.id)) else {
             return;
         };
         findings.extend(
-            roots()
-                .filter(|member| member.id != head.id && member.manager == Superior::Nobody)
+            heads()
+                .filter(|member| member.id != first.id && member.manager == Superior::Nobody)
                 .map(|member| Finding::Detached {
                     employee: member.id,
                 }),
@@ -361,9 +343,59 @@ impl OrgChart {
     }
 }
 
-/// Four thousand million people are more than there are in any organization.
+/// A chart of more than four thousand million people is not one.
 fn number(i: usize) -> u32 {
     u32::try_from(i).expect("fewer than 2^32 people")
+}
+
+/// Each item once, as given first, and the places by id.
+fn once<T, Id: Copy + Eq + Hash>(items: &[T], id: impl Fn(&T) -> Id) -> (Vec<&T>, ById<Id, u32>) {
+    let mut kept = Vec::with_capacity(items.len());
+    let mut places = ById::with_capacity_and_hasher(items.len(), BuildHasherDefault::default());
+    for item in items {
+        if let hash_map::Entry::Vacant(place) = places.entry(id(item)) {
+            place.insert(number(kept.len()));
+            kept.push(item);
+        }
+    }
+    (kept, places)
+}
+
+/// The direct reports of each, as slices of one array.
+struct Reports {
+    start: Vec<u32>,
+    reports: Vec<u32>,
+}
+
+impl Reports {
+    /// A counting sort by superior, which keeps the order of equals.
+    fn of(above: &[u32]) -> Self {
+        let mut start = vec![0; above.len() + 2];
+        let led = || {
+            (0..)
+                .zip(above)
+                .filter(|(_, superior)| **superior != NOBODY)
+        };
+        for (_, superior) in led() {
+            start[*superior as usize + 2] += 1;
+        }
+        for at in 2..start.len() {
+            start[at] += start[at - 1];
+        }
+        // `start[s + 1]` moves from where the reports of `s` start to where they end.
+        let mut reports = vec![NOBODY; start.last().map_or(0, |all| *all as usize)];
+        for (report, superior) in led() {
+            let slot: &mut u32 = &mut start[*superior as usize + 1];
+            reports[*slot as usize] = report;
+            *slot += 1;
+        }
+        Self { start, reports }
+    }
+
+    fn to(&self, superior: u32) -> &[u32] {
+        let at = superior as usize;
+        &self.reports[self.start[at] as usize..self.start[at + 1] as usize]
+    }
 }
 
 /// The place of each one's superior in `members`, or `NOBODY`.
@@ -372,102 +404,83 @@ fn superiors(
     index: &ById<EmployeeId, u32>,
     findings: &mut Vec<Finding>,
 ) -> Vec<u32> {
-    let mut above = Vec::with_capacity(members.len());
-    for member in members {
+    let mut place = |member: &&Member| {
         let employee = member.id;
-        above.push(match &member.manager {
-            Superior::Nobody => NOBODY,
-            Superior::Is(id) if *id == employee => {
-                findings.push(Finding::SelfManaged { employee });
-                NOBODY
-            }
-            Superior::Is(id) => index.get(id).copied().unwrap_or_else(|| {
-                findings.push(Finding::MissingManager {
-                    employee,
-                    reference: id.to_string(),
-                });
-                NOBODY
-            }),
-            Superior::Unknown(reference) => {
-                findings.push(Finding::MissingManager {
-                    employee,
-                    reference: reference.clone(),
-                });
-                NOBODY
-            }
-        });
-    }
-    above
+        let missing = |reference| Finding::MissingManager {
+            employee,
+            reference,
+        };
+        let finding = match &member.manager {
+            Superior::Nobody => return NOBODY,
+            Superior::Is(id) if *id == employee => Finding::SelfManaged { employee },
+            Superior::Is(id) => match index.get(id) {
+                Some(place) => return *place,
+                None => missing(id.to_string()),
+            },
+            Superior::Unknown(reference) => missing(reference.clone()),
+        };
+        findings.push(finding);
+        NOBODY
+    };
+    members.iter().map(&mut place).collect()
 }
 
-/// Finds every circle by walking up from each person once, and drops its edges.
-fn break_cycles(members: &[&Member], above: &mut [u32], findings: &mut Vec<Finding>) {
+/// Drops the edges of every circle and answers the circles, each place followed
+/// by the one above it. Walks up from everyone, and over nobody twice.
+fn break_circles(above: &mut [u32]) -> Vec<Vec<u32>> {
+    let mut circles = Vec::new();
     let mut walk = vec![NOBODY; above.len()];
-    for start in 0..above.len() {
-        let own = number(start);
-        let mut at = own;
+    for start in 0..number(above.len()) {
+        let mut at = start;
         while at != NOBODY && walk[at as usize] == NOBODY {
-            walk[at as usize] = own;
+            walk[at as usize] = start;
             at = above[at as usize];
         }
-        if at == NOBODY || walk[at as usize] != own {
+        // The end of this walk is a head, or somebody of an earlier walk, or of this one: then it came round.
+        if at == NOBODY || walk[at as usize] != start {
             continue;
         }
         let mut circle = Vec::new();
         while above[at as usize] != NOBODY {
-            circle.push(members[at as usize].id);
+            circle.push(at);
             at = std::mem::replace(&mut above[at as usize], NOBODY);
         }
-        findings.push(Finding::Cycle { members: circle });
+        circles.push(circle);
     }
+    circles
 }
 
-fn unit_paths(units: &[Unit], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, Vec<UnitId>> {
-    let parents: BTreeMap<UnitId, Option<UnitId>> =
-        units.iter().map(|unit| (unit.id, unit.parent)).collect();
-    let mut in_circle = std::collections::BTreeSet::new();
-    for unit in units {
+fn unit_paths(units: &[Unit], findings: &mut Vec<Finding>) -> ById<UnitId, Vec<UnitId>> {
+    let (units, index) = once(units, |unit| unit.id);
+    let mut above = Vec::with_capacity(units.len());
+    for unit in &units {
         if unit.heads.len() > 1 {
             findings.push(Finding::SeveralHeads {
                 unit: unit.id,
                 heads: unit.heads.clone(),
             });
         }
-        if unit
-            .parent
-            .is_some_and(|parent| !parents.contains_key(&parent))
-        {
+        let parent = unit.parent.and_then(|parent| index.get(&parent).copied());
+        if unit.parent.is_some() && parent.is_none() {
             findings.push(Finding::MissingParent { unit: unit.id });
         }
-        // More steps than there are units means that the walk came round.
-        let mut circle: Vec<_> =
-            std::iter::successors(unit.parent, |at| parents.get(at).copied().flatten())
-                .take(units.len() + 1)
-                .collect();
-        if circle.len() > units.len() && circle.contains(&unit.id) && !in_circle.contains(&unit.id)
-        {
-            circle.truncate(
-                circle
-                    .iter()
-                    .position(|at| *at == unit.id)
-                    .map_or(0, |at| at + 1),
-            );
-            in_circle.extend(circle.iter().copied());
-            findings.push(Finding::UnitCycle { members: circle });
-        }
+        above.push(parent.unwrap_or(NOBODY));
     }
-    units
-        .iter()
-        .map(|unit| {
-            let up = |at: &UnitId| {
-                let parent = parents
-                    .get(at)
-                    .copied()
-                    .flatten()
-                    .filter(|parent| parents.contains_key(parent));
-                parent.filter(|_| !in_circle.contains(at))
-            };
-            (unit.id, std::iter::successors(Some(unit.id), up).collect())
-        })
+    findings.extend(
+        break_circles(&mut above)
+            .into_iter()
+            .map(|circle| Finding::UnitCycle {
+                members: circle.into_iter().map(|at| units[at as usize].id).collect(),
+            }),
+    );
+    let up = |at: &u32| Some(above[*at as usize]).filter(|above| *above != NOBODY);
+    let path = |own| {
+        std::iter::successors(Some(own), up)
+            .map(|at| units[at as usize].id)
+            .collect()
+    };
+    (0..)
+        .zip(&units)
+        .map(|(own, unit)| (unit.id, path(own)))
         .collect()
 }
