@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::EmployeeId;
+use crate::{EmployeeId, UnitId};
 
 /// The kinds of policy document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,4 +39,28 @@ pub struct Version<T> {
     pub set_at: DateTime<Utc>,
     /// Why, in the words of who set it.
     pub note: String,
+}
+
+/// How a rule about `unit` (none: the whole organization) ranks for people in the
+/// unit whose path is `units`, own unit first: the least wins, and none means that
+/// it is not about them. Enforced rules come first, the highest unit's before the
+/// others; the rest by nearness.
+pub(crate) fn rank(
+    unit: Option<UnitId>,
+    enforced: bool,
+    units: &[UnitId],
+) -> Option<(bool, usize)> {
+    // Height 0 is the own unit; the organization stands above the last.
+    let height = match unit {
+        None => units.len(),
+        Some(unit) => units.iter().position(|other| *other == unit)?,
+    };
+    Some((
+        !enforced,
+        if enforced {
+            units.len() - height
+        } else {
+            height
+        },
+    ))
 }

@@ -5,10 +5,12 @@
 //! every value can say where it came from and what it beat. The strengths are
 //! midPoint's (strong, normal, weak mappings).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attribute, SourceId, UnitId, Value, Violation};
+use crate::{Attribute, SourceId, UnitId, Value, Violation, policy};
 
 /// How strongly the ERP's value is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,7 +18,8 @@ use crate::{Attribute, SourceId, UnitId, Value, Violation};
 pub enum Strength {
     /// The ERP wins; the field is locked while the ERP holds a value.
     Strong,
-    /// The newer of the ERP's change and the own edit wins.
+    /// The newer of the ERP's change and the own edit wins; the ERP's, if they
+    /// are of the same moment.
     Normal,
     /// The ERP fills what the person left empty.
     Weak,
@@ -60,7 +63,8 @@ pub struct Rule {
     /// Whether units below cannot say otherwise.
     #[serde(default)]
     pub enforced: bool,
-    /// Whether an empty value in the ERP counts as a value.
+    /// Whether an empty value in the ERP counts as a value: with a strong or a
+    /// normal rule it can then beat an own one.
     #[serde(default)]
     pub empty_wins: bool,
 }
@@ -72,45 +76,51 @@ pub struct Rules {
     pub version: u32,
     /// The rules, in the order of their numbers.
     pub rules: Vec<Rule>,
+    /// The highest number that any rule of any version had.
+    #[serde(default)]
+    pub highest: u32,
 }
 
 impl Rules {
-    /// The next version: numbers carry over from `self` for rules about the same
-    /// attribute, unit and source; new ones get the next free number.
+    /// The next version. A rule is told by its attribute, unit and source: it
+    /// keeps its number, whatever number it comes with. A new one gets a number
+    /// that no rule ever had, so that the audit log never speaks of two rules by one number.
     ///
     /// # Errors
     /// [`Violation::Duplicate`] if two rules are about the same attribute, unit and source.
     pub fn succeed(&self, mut rules: Vec<Rule>) -> Result<Self, Violation> {
         let key = |rule: &Rule| (rule.attribute, rule.unit, rule.source);
-        let mut next = self.rules.iter().map(|rule| rule.id).max().unwrap_or(0);
-        for at in 0..rules.len() {
-            let same = key(&rules[at]);
-            if rules[..at].iter().any(|other| key(other) == same) {
+        let numbers: BTreeMap<_, _> = self.rules.iter().map(|rule| (key(rule), rule.id)).collect();
+        let mut highest = numbers.values().copied().fold(self.highest, u32::max);
+        let mut seen = BTreeSet::new();
+        for rule in &mut rules {
+            if !seen.insert(key(rule)) {
                 return Err(Violation::Duplicate {
                     field: "rules".into(),
-                    value: rules[at].attribute.name().into(),
+                    value: rule.attribute.name().into(),
                 });
             }
-            rules[at].id = match self.rules.iter().find(|old| key(old) == same) {
-                Some(old) => old.id,
-                None => {
-                    next += 1;
-                    next
-                }
-            };
+            rule.id = numbers.get(&key(rule)).copied().unwrap_or_else(|| {
+                highest += 1;
+                highest
+            });
         }
         rules.sort_by_key(|rule| rule.id);
         Ok(Self {
             version: self.version + 1,
             rules,
+            highest,
         })
     }
 
     /// The rule in force for an attribute of somebody in the unit whose path is
-    /// `units` (own unit first, then its parents).
+    /// `units` (own unit first, then its parents), as far as `source` is concerned;
+    /// without a source, only rules for every source count.
     ///
     /// An enforced rule of the highest unit beats all; else the rule of the
-    /// nearest unit; at the same height a rule for the source beats one for all.
+    /// nearest unit; at the same height an enforced rule beats others, then a rule
+    /// for the source one for all. Without a rule the ERP fills what is empty;
+    /// about an attribute that people cannot edit, the ERP always wins.
     #[must_use]
     pub fn in_force(
         &self,
@@ -118,31 +128,17 @@ impl Rules {
         units: &[UnitId],
         source: Option<SourceId>,
     ) -> InForce {
-        let spec = attribute.spec();
-        if !spec.editable {
+        if !attribute.spec().editable {
             return InForce::built_in(attribute, Strength::Strong);
         }
-        // Height 0 is the own unit; the organization stands above the last.
-        let height = |rule: &Rule| match rule.unit {
-            None => Some(units.len()),
-            Some(unit) => units.iter().position(|other| *other == unit),
+        let concerns = |rule: &&Rule| {
+            rule.attribute == attribute && (rule.source.is_none() || rule.source == source)
         };
-        let candidates = self
-            .rules
-            .iter()
-            .filter(|rule| {
-                rule.attribute == attribute && (rule.source.is_none() || rule.source == source)
-            })
-            .filter_map(|rule| height(rule).map(|height| (height, rule)));
-        let best = candidates.min_by_key(|(height, rule)| {
-            let rank = if rule.enforced {
-                (0, units.len() - height)
-            } else {
-                (1, *height)
-            };
-            (rank, rule.source.is_none())
+        let ranked = self.rules.iter().filter(concerns).filter_map(|rule| {
+            let rank = policy::rank(rule.unit, rule.enforced, units)?;
+            Some(((rank, rule.source.is_none()), rule))
         });
-        best.map_or_else(
+        ranked.min_by_key(|(rank, _)| *rank).map_or_else(
             || InForce::built_in(attribute, Strength::Weak),
             |(_, rule)| InForce {
                 id: rule.id,
@@ -230,13 +226,13 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// There is only one value, or both are the same.
+    /// There is at most one value, or both are the same.
     NoContest,
     /// The rule says that the ERP wins.
     ErpWins,
     /// The ERP's empty value wins, because the rule says so.
     EmptyWins,
-    /// The ERP changed after the own edit.
+    /// The ERP changed after the own edit, or at the same moment.
     ErpNewer,
     /// The own edit came after the ERP's change.
     OwnNewer,
@@ -259,11 +255,17 @@ pub struct Resolved {
     pub rule: InForce,
     /// The value that was beaten and is kept.
     pub kept: Option<Value>,
-    /// Whether the person may write an own value now.
+    /// Whether the person may write an own value now; one that is written now is
+    /// shown until the rule or the ERP changes.
     pub editable: bool,
 }
 
-/// Decides between what the ERP and the person say. Pure and total.
+/// Decides between what the ERP and the person say, under the rule that
+/// [`Rules::in_force`] answers. Pure and total: nothing is lost, for of two
+/// values one is shown and the other is kept.
+///
+/// Empty values count as absent, and so does an own value of an attribute that
+/// people cannot edit.
 #[must_use]
 pub fn resolve(
     attribute: Attribute,
