@@ -1,9 +1,11 @@
 //! Review: what a superior may read of somebody's words, and under which policy.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{EmployeeId, UnitId, Violation, text};
+use crate::{EmployeeId, UnitId, Violation, policy, text};
 
 /// When the reviewer has to have been above the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,20 +94,12 @@ impl Oversight {
     /// the highest enforced one, else the nearest.
     #[must_use]
     pub fn in_force(&self, units: &[UnitId]) -> Option<&OversightRule> {
-        let height = |rule: &OversightRule| match rule.unit {
-            None => Some(units.len()),
-            Some(unit) => units.iter().position(|other| *other == unit),
-        };
         self.rules
             .iter()
-            .filter_map(|rule| height(rule).map(|height| (height, rule)))
-            .min_by_key(|(height, rule)| {
-                if rule.enforced {
-                    (0, units.len() - height)
-                } else {
-                    (1, *height)
-                }
+            .filter_map(|rule| {
+                policy::rank(rule.unit, rule.enforced, units).map(|rank| (rank, rule))
             })
+            .min_by_key(|(rank, _)| *rank)
             .map(|(_, rule)| rule)
     }
 }
@@ -138,76 +132,80 @@ impl Span {
     pub fn contains(&self, at: DateTime<Utc>) -> bool {
         self.from <= at && self.to.is_none_or(|to| at < to)
     }
-
-    fn intersect(self, other: Self) -> Option<Self> {
-        let from = self.from.max(other.from);
-        let to = match (self.to, other.to) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        to.is_none_or(|to| from < to).then_some(Self { from, to })
-    }
 }
 
-/// When `superior` was above `subject`, at any distance.
+/// When `superior` was above `subject`, at any distance: in order, apart, none empty.
 ///
 /// `history` holds at least the edges of everyone who was ever above the
-/// subject. Circles in it give nothing.
+/// subject, and of each person one at a time; of several, the first given counts.
+/// As in [`crate::org::OrgChart`], the edges of a circle grant nothing while it lasts.
 #[must_use]
 pub fn spans_above(history: &[Edge], superior: EmployeeId, subject: EmployeeId) -> Vec<Span> {
-    let mut spans = Vec::new();
-    if superior != subject {
-        let always = Span {
-            from: DateTime::<Utc>::MIN_UTC,
-            to: None,
-        };
-        climb(history, superior, &mut vec![subject], always, &mut spans);
+    let mut edges: HashMap<EmployeeId, Vec<&Edge>> = HashMap::new();
+    for edge in history {
+        edges.entry(edge.employee).or_default().push(edge);
     }
-    merge(spans)
-}
-
-fn climb(
-    history: &[Edge],
-    superior: EmployeeId,
-    path: &mut Vec<EmployeeId>,
-    within: Span,
-    spans: &mut Vec<Span>,
-) {
-    let Some(at) = path.last().copied() else {
-        return;
-    };
-    for edge in history.iter().filter(|edge| edge.employee == at) {
-        let Some(span) = within.intersect(Span {
-            from: edge.from,
-            to: edge.to,
-        }) else {
-            continue;
-        };
-        if edge.manager == superior {
-            spans.push(span);
-        } else if !path.contains(&edge.manager) {
-            path.push(edge.manager);
-            climb(history, superior, path, span, spans);
-            path.pop();
-        }
-    }
-}
-
-fn merge(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by_key(|span| span.from);
-    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match merged.last_mut() {
-            Some(last) if last.to.is_none_or(|to| span.from <= to) => {
-                last.to = last.to.zip(span.to).map(|(a, b)| a.max(b));
+    // The chain of command can only have changed when an edge of somebody in it began or ended.
+    let mut moments = BTreeSet::new();
+    let mut line = vec![subject];
+    let mut next = 0;
+    while let Some(employee) = line.get(next).copied() {
+        next += 1;
+        for edge in edges.get(&employee).into_iter().flatten() {
+            moments.extend(edge.to);
+            moments.insert(edge.from);
+            if !line.contains(&edge.manager) {
+                line.push(edge.manager);
             }
-            _ => merged.push(span),
         }
     }
-    merged
+    let mut spans: Vec<Span> = Vec::new();
+    let mut above = false;
+    for moment in moments {
+        let was = std::mem::replace(&mut above, is_above(&edges, superior, subject, moment));
+        match spans.last_mut() {
+            Some(span) if was && !above => span.to = Some(moment),
+            _ if above && !was => spans.push(Span {
+                from: moment,
+                to: None,
+            }),
+            _ => {}
+        }
+    }
+    spans
 }
 
-/// How a reviewer stands to the writer of a message.
+/// Whether `superior` is in the chain of command of `subject` at `at`. The chain
+/// ends where it comes round: at the first of the circle.
+fn is_above(
+    edges: &HashMap<EmployeeId, Vec<&Edge>>,
+    superior: EmployeeId,
+    subject: EmployeeId,
+    at: DateTime<Utc>,
+) -> bool {
+    let manager = |employee: &EmployeeId| {
+        let edge = edges.get(employee)?.iter().find(|edge| {
+            Span {
+                from: edge.from,
+                to: edge.to,
+            }
+            .contains(at)
+        })?;
+        Some(edge.manager)
+    };
+    let mut chain = vec![subject];
+    while let Some(above) = chain.last().and_then(manager) {
+        if let Some(entry) = chain.iter().position(|passed| *passed == above) {
+            chain.truncate(entry + 1);
+            break;
+        }
+        chain.push(above);
+    }
+    chain[1..].contains(&superior)
+}
+
+/// How a reviewer stands to the writer of a message. The default is not at all,
+/// which is also how everybody stands to themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
     /// Above the writer in today's chart.
@@ -260,7 +258,8 @@ pub struct Request {
     /// A case that it belongs to, at most 60 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<String>,
-    /// The first moment of interest; 30 days ago if absent.
+    /// The first moment of interest; if absent, 30 days before `to` or before
+    /// now, whichever is earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<DateTime<Utc>>,
     /// The moment after the last one of interest; open-ended if absent.
@@ -300,7 +299,13 @@ impl Request {
             .filter(|case| !case.is_empty());
         let from = self
             .from
-            .unwrap_or_else(|| self.to.unwrap_or(now).min(now) - Duration::days(30));
+            .or_else(|| {
+                self.to
+                    .unwrap_or(now)
+                    .min(now)
+                    .checked_sub_signed(Duration::days(30))
+            })
+            .unwrap_or(DateTime::<Utc>::MIN_UTC);
         if self.to.is_some_and(|to| to <= from) {
             return Err(Violation::EmptyRange { field: "to".into() });
         }
