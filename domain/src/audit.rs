@@ -1,7 +1,12 @@
 //! The audit log: each entry carries the hash of the one before, and signed
 //! checkpoints pin the chain, so that a changed, removed, reordered or
-//! truncated entry is found (the construction of RFC 6962's append-only idea,
-//! as a plain chain).
+//! truncated entry is found. (A plain chain: RFC 6962's tree would prove single
+//! entries to outsiders, which nobody here asks for.)
+//!
+//! What a checkpoint says holds for whoever cannot sign. Entries after the last
+//! checkpoint can be cut off or written anew unnoticed, and with a checkpoint
+//! goes what it alone pinned: sign often, and keep a copy of the last one
+//! where those who can write to the database cannot.
 
 use chrono::{DateTime, Utc};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -51,6 +56,19 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
+/// Both databases keep microseconds; what is hashed must be what is read back.
+fn to_the_microsecond(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}
+
+/// Seconds and nanoseconds: the whole of a moment, so that no part of it can be changed unnoticed.
+fn moment(at: DateTime<Utc>) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&at.timestamp().to_be_bytes());
+    bytes[8..].copy_from_slice(&at.timestamp_subsec_nanos().to_be_bytes());
+    bytes
+}
+
 /// What is to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -93,8 +111,7 @@ impl Entry {
     /// The entry that follows the one with `prev` at `seq - 1`.
     #[must_use]
     pub fn chain(record: Record, seq: i64, prev: Hash, at: DateTime<Utc>) -> Self {
-        // Both databases keep microseconds; what is hashed must be what is read back.
-        let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
+        let at = to_the_microsecond(at);
         let Record {
             actor,
             action,
@@ -124,7 +141,7 @@ impl Entry {
         let mut sha = Sha256::new();
         sha.update(b"optimus-audit-1");
         sha.update(self.seq.to_be_bytes());
-        sha.update(self.at.timestamp_micros().to_be_bytes());
+        sha.update(moment(self.at));
         let address = self.address.as_deref().unwrap_or_default();
         for text in [
             &self.actor,
@@ -159,7 +176,7 @@ impl Checkpoint {
     /// Signs the head.
     #[must_use]
     pub fn sign(key: &SigningKey, seq: i64, hash: Hash, at: DateTime<Utc>) -> Self {
-        let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
+        let at = to_the_microsecond(at);
         let signature = hex::encode(key.sign(&Self::message(seq, hash, at)).to_bytes());
         Self {
             seq,
@@ -186,7 +203,7 @@ impl Checkpoint {
         let mut message = b"optimus-checkpoint-1".to_vec();
         message.extend(seq.to_be_bytes());
         message.extend(hash.0);
-        message.extend(at.timestamp_micros().to_be_bytes());
+        message.extend(moment(at));
         message
     }
 }
@@ -237,7 +254,9 @@ pub enum Broken {
     },
 }
 
-/// Reads a log entry by entry, keeping only the place that it is at.
+/// Reads a log entry by entry, from the first to the last, keeping only the
+/// place that it is at. What it answered about a broken log after the first
+/// error means nothing.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     last: i64,
@@ -297,7 +316,10 @@ impl Verifier {
     /// # Errors
     /// [`Broken::Truncated`] if an entry after the last one was signed.
     pub fn finish(mut self) -> Result<(i64, Hash), Broken> {
-        match self.checkpoints.next() {
+        match self
+            .checkpoints
+            .find(|checkpoint| checkpoint.seq > self.last)
+        {
             Some(Checkpoint { seq: signed, .. }) => Err(Broken::Truncated {
                 last: self.last,
                 signed,
