@@ -40,22 +40,21 @@ impl Worker {
             .filter(|text| !text.is_empty())
     }
 
-    /// The name to show before any rule: display name, else given and family name, else the number.
+    /// The name to show before any rule: display name, else given and family
+    /// name, else the employee number, else the ERP's id.
     #[must_use]
     pub fn name(&self) -> String {
-        self.text(Attribute::DisplayName).map_or_else(
-            || {
-                let names =
-                    [Attribute::GivenName, Attribute::FamilyName].map(|part| self.text(part));
-                let names: Vec<_> = names.into_iter().flatten().collect();
-                if names.is_empty() {
-                    self.external_id.clone()
-                } else {
-                    names.join(" ")
-                }
-            },
-            str::to_owned,
-        )
+        let words = |attributes: &[Attribute]| {
+            let words: Vec<_> = attributes
+                .iter()
+                .filter_map(|one| self.text(*one))
+                .collect();
+            (!words.is_empty()).then(|| words.join(" "))
+        };
+        words(&[Attribute::DisplayName])
+            .or_else(|| words(&[Attribute::GivenName, Attribute::FamilyName]))
+            .or_else(|| words(&[Attribute::EmployeeNumber]))
+            .unwrap_or_else(|| self.external_id.clone())
     }
 
     /// SHA-256 of everything but `changed_at`: equal for a record that did not change.
@@ -74,11 +73,19 @@ impl Worker {
         }
         for (attribute, value) in &self.attributes {
             put(attribute.name().as_bytes());
+            // The kind stands before the content, or "-" and nothing would look alike.
             match value {
-                None => put(b"-"),
-                Some(Value::Flag(flag)) => put(&[2, u8::from(*flag)]),
-                Some(Value::Text(text)) => put(text.as_bytes()),
+                None => put(b"none"),
+                Some(Value::Flag(flag)) => {
+                    put(b"flag");
+                    put(&[u8::from(*flag)]);
+                }
+                Some(Value::Text(text)) => {
+                    put(b"text");
+                    put(text.as_bytes());
+                }
                 Some(Value::List(items)) => {
+                    put(b"list");
                     put(&(items.len() as u64).to_be_bytes());
                     items.iter().for_each(|item| put(item.as_bytes()));
                 }

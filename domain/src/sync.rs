@@ -29,9 +29,9 @@ pub enum Match {
 }
 
 impl Known {
-    /// External id, then employee number, then mail address; the first that says
-    /// anything decides. A number and a mail address that point to different
-    /// people are ambiguous.
+    /// A known external id decides. Else whoever the employee number or the mail
+    /// address (its text folded) points to: nobody is new, one is sure, and more
+    /// than one are ambiguous, those by number first.
     #[must_use]
     pub fn correlate(&self, worker: &Worker) -> Match {
         if let Some(id) = self.by_external_id.get(&worker.external_id) {
@@ -150,8 +150,8 @@ impl Totals {
 
 /// What differs between what a source said before and what it says now.
 ///
-/// An attribute that the source does not have any more is not a difference to
-/// an empty one.
+/// Absent and empty are the same here. One change at most for each attribute, in
+/// the order of the catalogue.
 #[must_use]
 pub fn differences(
     before: &BTreeMap<Attribute, Option<Value>>,
@@ -176,7 +176,7 @@ pub fn differences(
 }
 
 /// Whether so many leavers at once look like a mistake: more than `percent` of
-/// the people who work here by this source. One person may always leave.
+/// the `active` people who work here by this source. One person may always leave.
 #[must_use]
 pub fn suspicious(leavers: u64, active: u64, percent: u8) -> bool {
     leavers > 1 && leavers * 100 > active * u64::from(percent)
