@@ -76,7 +76,8 @@ impl Roles {
         Role::ALL.into_iter().filter(move |role| self.has(*role))
     }
 
-    /// The form that is kept: names with a comma between. Unknown names are left out.
+    /// Reads the form that is kept: names with a comma between. Unknown names are
+    /// left out, so that a role that is no more gives nothing; everybody is an employee.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         text.split(',')
@@ -161,8 +162,8 @@ macro_rules! actions {
     };
 }
 
-// The table of permissions. Deny is the default. Note what is absent: no role
-// opens a review, and no administrator reads a chat.
+// The table of permissions: relations, then roles. What is absent is denied. Note
+// what is absent: no role opens a review, and no action reads other people's chats.
 actions! {
     /// Find people and see what everyone may see of them.
     ReadProfile: [] [Employee];
@@ -220,40 +221,52 @@ pub fn allows(roles: Roles, relation: Relation, action: Action) -> bool {
     relations.contains(&relation) || granting.iter().any(|role| roles.has(*role))
 }
 
-/// The table in words, a row per action and a column per role and relation:
-/// what is reviewed as a diff when it changes.
+/// What [`Viewer::may`] answers for every role, relation and action, as a table
+/// with a row per action: what is reviewed as a diff when it changes.
 #[must_use]
 pub fn matrix() -> String {
-    let mut out = String::from("action                ");
-    for role in Role::ALL {
-        out += &format!(" | {}", role.name());
-    }
-    for relation in Relation::ALL {
-        out += &format!(" | {}", format!("{relation:?}").to_lowercase());
-    }
-    out.push('\n');
+    let nobody = EmployeeId(uuid::Uuid::nil());
+    let mut columns: Vec<_> = Role::ALL
+        .map(|role| {
+            (
+                role.name(),
+                Viewer::person(nobody, Roles::EMPLOYEE.with(role)),
+            )
+        })
+        .into();
+    columns.push(("system", Viewer::system("matrix")));
+
+    let mut table = String::from(
+        "What somebody with a role (beside being an employee) may do, by how they stand to the person concerned:\n\
+         m the same person   s a superior   c a colleague in the unit   x a stranger, or it is about nobody   - no\n\n",
+    );
+    let mut row = |name: &str, cells: Vec<&str>| {
+        table += &format!("{name:<21}");
+        for (cell, (role, _)) in cells.iter().zip(&columns) {
+            table += &format!(" | {cell:<width$}", width = role.len());
+        }
+        table.truncate(table.trim_end().len());
+        table.push('\n');
+    };
+    row("", columns.iter().map(|(role, _)| *role).collect());
     for action in Action::ALL {
-        out += &format!("{:<22}", format!("{action:?}"));
-        for role in Role::ALL {
-            let yes = action.granted_to().1.contains(&role);
-            out += &format!(
-                " | {:^width$}",
-                if yes { "yes" } else { "-" },
-                width = role.name().len()
-            );
-        }
-        for relation in Relation::ALL {
-            let yes = action.granted_to().0.contains(&relation);
-            out += &format!(
-                " | {:^width$}",
-                if yes { "yes" } else { "-" },
-                width = format!("{relation:?}").len()
-            );
-        }
-        out = out.trim_end().to_owned();
-        out.push('\n');
+        let cell = |viewer: &Viewer| -> String {
+            let letter = |(letter, relation)| {
+                if viewer.may(relation, *action) {
+                    letter
+                } else {
+                    '-'
+                }
+            };
+            "mscx".chars().zip(Relation::ALL).map(letter).collect()
+        };
+        let cells: Vec<_> = columns.iter().map(|(_, viewer)| cell(viewer)).collect();
+        row(
+            &format!("{action:?}"),
+            cells.iter().map(String::as_str).collect(),
+        );
     }
-    out
+    table
 }
 
 /// On whose behalf something is done. Every store verb takes one first.
