@@ -1,6 +1,6 @@
 //! The catalogue of what a profile holds, named after SCIM 2.0 (RFC 7643).
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,7 +10,7 @@ use crate::{Violation, text};
 /// A value of an attribute, as it stands in JSON: a text, a list of texts, or true/false.
 ///
 /// Dates are texts of the form `2019-05-13`; a person is their [`crate::EmployeeId`]
-/// as text; a photo is the SHA-256 of its re-encoded bytes in hex.
+/// as text; a photo is the SHA-256 of its re-encoded bytes in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -230,8 +230,10 @@ impl Attribute {
         self.spec().name
     }
 
-    /// Cleans `value` and checks it against the catalogue. Empty values are
-    /// allowed here: emptiness is a matter of sourcing.
+    /// Cleans `value` and checks it against the catalogue; what comes out, checked
+    /// again, stays as it is. Empty values are allowed here: emptiness is a matter
+    /// of sourcing. A list may come as one text with commas, semicolons or line
+    /// ends between; empty and repeated items are dropped.
     ///
     /// # Errors
     /// A [`Violation`] whose field is the SCIM name.
@@ -244,22 +246,23 @@ impl Attribute {
         match (self.spec().kind, value) {
             (Kind::Flag, Value::Flag(flag)) => Ok(Value::Flag(flag)),
             (Kind::Flag, _) => Err(bad("true or false")),
-            (Kind::List(items, chars), Value::List(list)) => {
-                if list.len() > items {
-                    return Err(Violation::TooLong {
-                        field: name.into(),
-                        max: items,
-                        got: list.len(),
-                    });
-                }
-                let mut clean = Vec::with_capacity(list.len());
+            (Kind::List(max, chars), Value::List(list)) => {
+                let mut seen = HashSet::new();
+                let mut clean = Vec::new();
                 for item in list {
                     let item = text::line(name, &item, chars)?;
-                    if !item.is_empty() && !clean.contains(&item) {
+                    if !item.is_empty() && seen.insert(item.clone()) {
                         clean.push(item);
                     }
                 }
-                Ok(Value::List(clean))
+                match clean.len() {
+                    got if got > max => Err(Violation::TooLong {
+                        field: name.into(),
+                        max,
+                        got,
+                    }),
+                    _ => Ok(Value::List(clean)),
+                }
             }
             (Kind::List(..), Value::Text(text)) => self.check(Value::List(
                 text.split([',', ';', '\n']).map(str::to_owned).collect(),
@@ -278,7 +281,10 @@ impl Attribute {
                     Kind::Locale => is_locale(&text),
                     Kind::TimeZone => is_zone(&text),
                     Kind::Person => text.parse::<crate::EmployeeId>().is_ok(),
-                    Kind::Photo => text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()),
+                    Kind::Photo => {
+                        text.len() == 64
+                            && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                    }
                     _ => true,
                 };
                 if ok {
@@ -305,28 +311,35 @@ fn expected(kind: Kind) -> &'static str {
     }
 }
 
-/// Years outside 1900 … 2200 are typing errors or an ERP's way to say "none".
+/// The one way to write a date, so that equal dates are equal texts. Years
+/// outside 1900 … 2200 are typing errors or an ERP's way to say "none".
 fn is_date(text: &str) -> bool {
     use chrono::Datelike as _;
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .is_ok_and(|date| (1900..=2200).contains(&date.year()))
+        .is_ok_and(|date| (1900..=2200).contains(&date.year()) && date.to_string() == text)
 }
 
+/// A dot-string before the `@` and a host of at least two labels after it, in any script.
 fn is_email(text: &str) -> bool {
     let Some((local, host)) = text.rsplit_once('@') else {
         return false;
     };
-    !local.is_empty()
-        && local.len() <= 64
-        && !local.contains(['@', ' ', '"', '<', '>', ','])
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && !word.contains([
+                ' ', '"', '(', ')', ',', ':', ';', '<', '>', '@', '[', ']', '\\',
+            ])
+    };
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    local.len() <= 64
+        && local.split('.').all(is_word)
         && host.contains('.')
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-        })
+        && host.split('.').all(is_label)
 }
 
 /// E.164 allows 15 digits; the shortest in use has 7 with its country.
@@ -334,9 +347,10 @@ fn is_phone(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
     text.starts_with('+')
         && (7..=15).contains(&digits)
-        && text.chars().skip(1).all(|c| {
-            c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{202f}' | '\u{a0}')
-        })
+        && text
+            .chars()
+            .skip(1)
+            .all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')' | '.'))
 }
 
 fn is_locale(text: &str) -> bool {
@@ -381,6 +395,8 @@ impl<'de> Deserialize<'de> for Attribute {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -424,5 +440,126 @@ mod tests {
             Attribute::Languages.check("English, French , English".into()),
             Ok(Value::List(vec!["English".into(), "French".into()]))
         );
+    }
+
+    #[test]
+    fn each_kind_takes_what_is_right_and_names_what_it_expects() {
+        use Attribute::*;
+        let good = [
+            (StartDate, "1900-01-01"),
+            (BirthDate, "2000-02-29"),
+            (Emails, "grace.whitfield+press@northwind-forge.co.uk"),
+            (Emails, "zoë@bücher.example"),
+            (PhoneNumbers, "+47 55 90 04 18"),
+            (PhoneNumbers, "+1 (415) 555-0100"),
+            (Locale, "en-GB"),
+            (Locale, "zh-Hant-TW"),
+            (Timezone, "Europe/Oslo"),
+            (Timezone, "America/Argentina/Buenos_Aires"),
+            (Timezone, "Etc/GMT+1"),
+            (Timezone, "UTC"),
+            (Manager, "01980000-0000-7000-8000-000000000001"),
+            (Title, "مدير 🙂"),
+        ];
+        for (attribute, text) in good {
+            assert_eq!(attribute.check(text.into()), Ok(text.into()), "{attribute}");
+        }
+        let bad = [
+            (StartDate, "2019-5-13", "date"),
+            (StartDate, "+2019-05-13", "date"),
+            (StartDate, "2019-05-13T00:00:00Z", "date"),
+            (BirthDate, "1899-12-31", "date"),
+            (BirthDate, "2201-01-01", "date"),
+            (Emails, "grace@@northwind.example", "email"),
+            (Emails, ".grace@northwind.example", "email"),
+            (Emails, "grace@-northwind.example", "email"),
+            (Emails, "grace@northwind.example.", "email"),
+            (Emails, "Grace <grace@northwind.example>", "email"),
+            (Emails, "a@b.example, c@d.example", "email"),
+            (Mobile, "+44 7700", "phone"),
+            (Mobile, "+44 7700 900418 ext 5", "phone"),
+            (Mobile, "+1234567890123456", "phone"),
+            (Locale, "EN-gb", "locale"),
+            (Locale, "en_GB", "locale"),
+            (Timezone, "Europe//Oslo", "timezone"),
+            (Timezone, "Europe/Os lo", "timezone"),
+            (Manager, "Grace Whitfield", "person"),
+            (Photos, "../../etc/passwd", "photo"),
+        ];
+        for (attribute, text, expected) in bad {
+            let violation = Violation::BadFormat {
+                field: attribute.name().into(),
+                expected: expected.into(),
+            };
+            assert_eq!(attribute.check(text.into()), Err(violation), "{text}");
+        }
+        assert!(Photos.check("ab".repeat(32).into()).is_ok());
+        assert!(Photos.check("AB".repeat(32).into()).is_err());
+    }
+
+    #[test]
+    fn a_value_of_another_shape_is_refused() {
+        let shape = |attribute: Attribute, value, expected: &str| {
+            let violation = Violation::BadFormat {
+                field: attribute.name().into(),
+                expected: expected.into(),
+            };
+            assert_eq!(attribute.check(value), Err(violation));
+        };
+        shape(Attribute::Active, "yes".into(), "true or false");
+        shape(Attribute::Title, Value::Flag(true), "text");
+        shape(Attribute::About, Value::List(vec![]), "text");
+        shape(Attribute::Skills, Value::Flag(false), "text");
+        assert_eq!(
+            Attribute::Active.check(Value::Flag(false)),
+            Ok(Value::Flag(false))
+        );
+    }
+
+    #[test]
+    fn the_limit_of_a_list_is_on_what_is_left_of_it() {
+        let items = |n: usize| Value::List((0..n).map(|i| format!("s{i}")).collect());
+        assert_eq!(Attribute::Languages.check(items(20)), Ok(items(20)));
+        assert_eq!(
+            Attribute::Languages.check(items(21)),
+            Err(Violation::TooLong {
+                field: "languages".into(),
+                max: 20,
+                got: 21
+            })
+        );
+        let repeated = Value::List(vec!["English".into(); 100]);
+        assert_eq!(
+            Attribute::Languages.check(repeated),
+            Ok(Value::List(vec!["English".into()]))
+        );
+        assert_eq!(
+            Attribute::Languages.check("\n;,".into()),
+            Ok(Value::List(vec![]))
+        );
+        let long = Value::List(vec!["x".repeat(61)]);
+        assert!(matches!(
+            Attribute::Languages.check(long),
+            Err(Violation::TooLong {
+                max: 60,
+                got: 61,
+                ..
+            })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn checking_twice_is_checking_once(
+            attribute in proptest::sample::select(Attribute::ALL),
+            text in prop_oneof![any::<String>(), "[0-9a-zA-Z@.+/, :-]{0,20}", "[0-9]{4}-[0-9]{2}-[0-9]{2}"],
+            list in proptest::collection::vec("[a-c,\u{301} ]{0,4}", 0..5),
+        ) {
+            for value in [Value::Text(text), Value::List(list), Value::Flag(true)] {
+                if let Ok(once) = attribute.check(value) {
+                    prop_assert_eq!(attribute.check(once.clone()), Ok(once));
+                }
+            }
+        }
     }
 }

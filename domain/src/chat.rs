@@ -223,11 +223,73 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_counted_in_characters_after_cleaning() {
+        let over = |text: &str| body(text).map(|_| ());
+        assert_eq!(
+            over(&"é".repeat(BODY_MAX + 1)),
+            Err(Violation::TooLong {
+                field: "body".into(),
+                max: BODY_MAX,
+                got: BODY_MAX + 1
+            })
+        );
+        assert_eq!(
+            over(&"e\u{301}".repeat(BODY_MAX)),
+            Ok(()),
+            "an accent of its own is one character with its letter"
+        );
+        assert!(
+            matches!(over("\u{200D}"), Err(Violation::Required { .. })),
+            "nothing to see"
+        );
+        assert!(matches!(
+            over("a\0b"),
+            Err(Violation::ControlCharacters { .. })
+        ));
+    }
+
+    #[test]
+    fn a_group_has_a_name_on_one_line() {
+        assert_eq!(
+            title(" Line 1\ncaptains ").as_deref(),
+            Ok("Line 1 captains")
+        );
+        assert!(matches!(
+            title(" \u{200B}"),
+            Err(Violation::Required { .. })
+        ));
+        assert!(matches!(
+            title(&"x".repeat(121)),
+            Err(Violation::TooLong {
+                max: 120,
+                got: 121,
+                ..
+            })
+        ));
+    }
+
+    #[test]
     fn a_client_id_is_short_and_visible() {
         assert_eq!(client_id("c-1"), Ok("c-1"));
-        assert!(client_id("").is_err());
-        assert!(client_id("a b").is_err());
-        assert!(client_id(&"x".repeat(65)).is_err());
+        assert_eq!(
+            client_id(&"x".repeat(CLIENT_ID_MAX)).map(str::len),
+            Ok(CLIENT_ID_MAX)
+        );
+        assert!(matches!(client_id(""), Err(Violation::Required { .. })));
+        assert!(matches!(
+            client_id(&"x".repeat(65)),
+            Err(Violation::TooLong {
+                max: CLIENT_ID_MAX,
+                got: 65,
+                ..
+            })
+        ));
+        for unseen in ["a b", "a\n", "\u{7f}", "é", "🙂"] {
+            assert!(
+                matches!(client_id(unseen), Err(Violation::BadFormat { .. })),
+                "{unseen:?}"
+            );
+        }
     }
 
     #[test]
@@ -237,6 +299,63 @@ mod tests {
         assert_eq!(
             json,
             r#"{"t":"typing","conversation":"00000000-0000-0000-0000-000000000000"}"#
+        );
+    }
+
+    #[test]
+    fn frames_are_read_as_the_contract_writes_them() {
+        let id = "01980000-0000-7000-8000-000000000001";
+        let conversation: ConversationId = id.parse().expect("an id");
+        let read = |json: String| serde_json::from_str::<ClientFrame>(&json);
+        assert_eq!(
+            read(format!(
+                r#"{{"t":"send","conversation":"{id}","client_id":"c-1","body":"hi"}}"#
+            ))
+            .expect("send"),
+            ClientFrame::Send {
+                conversation,
+                client_id: "c-1".into(),
+                body: "hi".into()
+            }
+        );
+        assert_eq!(
+            read(format!(
+                r#"{{"t":"resume","conversation":"{id}","after_seq":7}}"#
+            ))
+            .expect("resume"),
+            ClientFrame::Resume {
+                conversation,
+                after_seq: 7
+            }
+        );
+        assert_eq!(
+            read(format!(r#"{{"t":"read","conversation":"{id}","seq":7}}"#)).expect("read"),
+            ClientFrame::Read {
+                conversation,
+                seq: 7
+            }
+        );
+        for rubbish in [
+            "",
+            "{}",
+            "[]",
+            r#"{"t":"shutdown"}"#,
+            r#"{"t":"typing"}"#,
+            r#"{"t":"typing","conversation":"1"}"#,
+        ] {
+            assert!(read(rubbish.into()).is_err(), "{rubbish}");
+        }
+        let error = ServerFrame::Error {
+            code: "not_found".into(),
+            client_id: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&error).expect("json"),
+            r#"{"t":"error","code":"not_found"}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&ServerFrame::Reconnect).expect("json"),
+            r#"{"t":"reconnect"}"#
         );
     }
 }

@@ -1,10 +1,11 @@
-//! What a password has to be (NIST SP 800-63B-4, section 3.1.1).
+//! What a password has to be, after NIST SP 800-63B.
 
 use crate::Violation;
 
-/// Fewest characters.
+/// Fewest characters. Revision 3 asks for 8; revision 4 for 15 where nothing but a
+/// password is asked. Between them, because the store refuses what is easily guessed.
 pub const MIN: usize = 12;
-/// Most bytes: enough for any passphrase, and a bound on hashing work.
+/// Most bytes: 64 characters of any script fit, as NIST asks, and hashing work has a bound.
 pub const MAX: usize = 256;
 
 /// Checks the length; no rule about kinds of characters, as NIST advises

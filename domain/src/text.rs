@@ -22,7 +22,7 @@ pub fn line(field: &str, text: &str, max: usize) -> Result<String, Violation> {
             field: field.into(),
         });
     }
-    let clean: String = text.nfc().filter(|c| !is_trick(*c)).collect();
+    let clean: String = text.chars().filter(|c| !is_trick(*c)).nfc().collect();
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     within(field, clean, max)
 }
@@ -40,12 +40,8 @@ pub fn prose(field: &str, text: &str, max: usize) -> Result<String, Violation> {
             field: field.into(),
         });
     }
-    let clean: String = text
-        .replace("\r\n", "\n")
-        .replace('\r', "\n")
-        .nfc()
-        .filter(|c| !is_trick(*c))
-        .collect();
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let clean: String = text.chars().filter(|c| !is_trick(*c)).nfc().collect();
     within(field, clean.trim().to_owned(), max)
 }
 
@@ -63,7 +59,23 @@ pub fn required(field: &str, text: String) -> Result<String, Violation> {
     }
 }
 
+/// Joiners, direction marks, variation selectors, the soft hyphen and fillers:
+/// they mean something between other characters, and are nothing alone.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180E}'
+            | '\u{200C}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}'
+    )
+}
+
+/// A text in which there is nothing to see is empty: a name or a message of it
+/// could not be told from none.
 fn within(field: &str, text: String, max: usize) -> Result<String, Violation> {
+    if text.chars().all(|c| c.is_whitespace() || is_unseen(c)) {
+        return Ok(String::new());
+    }
     let got = text.chars().count();
     if got > max {
         Err(Violation::TooLong {
@@ -89,6 +101,8 @@ pub fn fold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -102,6 +116,63 @@ mod tests {
             line("title", "safe\u{202E}gpj.exe", 40).as_deref(),
             Ok("safegpj.exe")
         );
+    }
+
+    #[test]
+    fn a_text_without_anything_to_see_is_empty() {
+        for text in [
+            "",
+            " \u{a0}\t",
+            "\u{200D}",
+            "\u{3164}\u{FE0F}",
+            "\u{202E}\u{200B}",
+        ] {
+            assert_eq!(line("title", text, 40).as_deref(), Ok(""), "{text:?}");
+            assert_eq!(prose("about", text, 40).as_deref(), Ok(""), "{text:?}");
+        }
+        // They are kept where they join something: a family, a Persian word.
+        for text in ["👩\u{200D}👧", "می\u{200C}خواهم"] {
+            assert_eq!(line("title", text, 40).as_deref(), Ok(text));
+        }
+        assert_eq!(
+            required("title", String::new()),
+            Err(Violation::Required {
+                field: "title".into()
+            })
+        );
+        assert_eq!(required("title", "x".into()).as_deref(), Ok("x"));
+    }
+
+    #[test]
+    fn prose_keeps_its_lines() {
+        assert_eq!(
+            prose("about", "\n a\r\nb\rc\td \n", 40).as_deref(),
+            Ok("a\nb\nc\td")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_twice_is_cleaning_once(text in any_text()) {
+            for clean in [|text: &str| line("f", text, 40), |text: &str| prose("f", text, 40)] {
+                if let Ok(once) = clean(&text) {
+                    prop_assert_eq!(clean(&once), Ok(once));
+                }
+            }
+        }
+
+        #[test]
+        fn folding_twice_is_folding_once(text in any_text()) {
+            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+    }
+
+    /// Any text, and such as holds what cleaning is about.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[ \t\r\n\u{85}\u{a0}\u{200B}\u{202E}\u{200D}\u{301}\u{323}eéİΣßA-C]{0,12}",
+        ]
     }
 
     #[test]
