@@ -7,9 +7,14 @@
 #![recursion_limit = "256"]
 
 pub mod ui;
+pub mod words;
 
 #[cfg(feature = "ssr")]
 pub mod document;
+#[cfg(feature = "ssr")]
+pub mod edge;
+#[cfg(feature = "ssr")]
+pub mod portal;
 
 /// Called once by the script of a page with islands, before it wakes them.
 #[cfg(feature = "hydrate")]

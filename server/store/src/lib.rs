@@ -4,20 +4,22 @@
 //! forbidden looks like what is missing: [`Error::NotFound`]. A change, its
 //! audit entry and its event are one transaction; events go out after commit.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, atomic::AtomicU64};
 
 use chrono::{DateTime, Utc};
-use domain::{Action, EmployeeId, Relation, Viewer, org::OrgChart};
+use domain::{Action, EmployeeId, Relation, Viewer};
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
 
 pub mod account;
 pub mod audit;
+mod change;
 pub mod chat;
 pub mod db;
 pub mod entity;
 pub mod error;
 pub mod event;
+pub mod frame;
 pub mod org;
 pub mod people;
 pub mod photo;
@@ -26,6 +28,7 @@ pub mod profile;
 pub mod review;
 pub mod run;
 pub mod session;
+mod shown;
 pub mod source;
 
 pub use error::{Error, Result};
@@ -74,6 +77,8 @@ struct Inner {
     env: Env,
     keys: Keys,
     chart: RwLock<Arc<org::Snapshot>>,
+    /// Counts the charts, so that an older one never takes a newer one's place.
+    charts_built: AtomicU64,
     events: broadcast::Sender<Event>,
     chat: chat::Writer,
     passwords: account::Passwords,

@@ -1,0 +1,52 @@
+//! What every handler has: the store, and what the process was started with.
+
+use std::sync::Arc;
+
+use domain::RunId;
+use store::Store;
+use tokio::sync::mpsc;
+
+/// Work that the server does on its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Drive a run that has begun, or that was approved.
+    Run(RunId),
+}
+
+/// What does not change while the process runs.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The organization's name, shown on every page.
+    pub organization: String,
+    /// The address under which people reach the portal, without a slash at the end.
+    pub public_url: String,
+    /// Names the build in the addresses of style and client.
+    pub version: String,
+    /// Whether the demo company is served: the sign-in page says so and names some of the cast.
+    pub demo: bool,
+    /// Which addresses an ERP may be reached at.
+    pub guard: erp_adapters::Guard,
+    /// Folder where the audit log's checkpoints are kept beside the database, and mail until it is configured.
+    pub data_dir: std::path::PathBuf,
+}
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct Portal {
+    /// The verbs.
+    pub store: Store,
+    /// What does not change.
+    pub site: Arc<Site>,
+    /// Where jobs are handed in; full means busy.
+    pub jobs: mpsc::Sender<Job>,
+}
+
+impl Portal {
+    /// Hands in a job.
+    ///
+    /// # Errors
+    /// [`store::Error::Busy`] when too many wait already.
+    pub fn hand_in(&self, job: Job) -> Result<(), store::Error> {
+        self.jobs.try_send(job).map_err(|_| store::Error::Busy)
+    }
+}
