@@ -595,11 +595,19 @@ fn reference(table: &Table, row: &Row, column: &str) -> Option<String> {
 
 /// A file of at most `limit` bytes, or none where there is no such file.
 async fn read(path: &Path, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Error> {
-    let file = match fs::File::open(path).await {
-        Ok(file) => file,
+    // Opening a pipe would wait for somebody to write.
+    match fs::metadata(path).await {
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => {
+            let what = format!("{name} is not a file");
+            return Err(Error::Unreachable { what });
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(name, &error)),
-    };
+    }
+    let file = fs::File::open(path)
+        .await
+        .map_err(|error| unreadable(name, &error))?;
     let mut bytes = Vec::new();
     // One more than allowed tells a file that is too large from one that just fits.
     file.take(limit as u64 + 1)

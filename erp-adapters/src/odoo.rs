@@ -51,8 +51,9 @@ const DATABASE: HeaderName = HeaderName::from_static("x-odoo-database");
 
 const PAGE_ROWS: usize = 200;
 const ID_ROWS: usize = 5_000;
-/// A row changed in the second of the last page may have been changed again in it.
-const OVERLAP: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
+/// `write_date` is when a transaction began. A long one (an import) shows its
+/// rows only when it ends, with a time that a pull may have passed already.
+const OVERLAP: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 /// How long a pull waits of its own accord, when Odoo asks for a rest.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 3;

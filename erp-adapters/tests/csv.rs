@@ -386,6 +386,11 @@ async fn a_folder_that_cannot_be_read_says_why() {
         message(&columns).await,
         "workers.csv: employee_number is not among the columns"
     );
+    let folder = Folder::new("directory").file("workers.csv/x", "");
+    assert_eq!(
+        message(&folder).await,
+        "not reached: workers.csv is not a file"
+    );
     let large = Folder::with("large", vec![b'x'; (64 << 20) + 1]);
     assert_eq!(
         message(&large).await,
