@@ -1,7 +1,5 @@
 //! Finding the rule in force and deciding, as every read of a value does.
 
-#![expect(missing_docs, reason = "criterion's macros define functions")]
-
 use std::hint::black_box;
 
 use chrono::DateTime;

@@ -326,7 +326,7 @@ proptest! {
     #[test]
     fn a_rule_keeps_its_number_and_no_number_is_used_twice(sets in vec(any_rules(), 1..6)) {
         let mut rules = Rules::default();
-        let mut ever: Vec<(u32, (Attribute, Option<UnitId>, Option<SourceId>))> = Vec::new();
+        let mut ever = Vec::new();
         for (version, set) in (1..).zip(sets) {
             let next = rules.succeed(set.clone()).expect("no repetition");
             prop_assert_eq!(next.version, version);
