@@ -6,8 +6,10 @@
 
 use sea_orm_migration::{
     prelude::*,
-    sea_orm::{ConnectionTrait as _, DatabaseBackend},
+    sea_orm::DatabaseBackend,
 };
+
+pub use sea_orm_migration::MigratorTrait;
 
 mod m0001_foundation;
 
@@ -23,15 +25,20 @@ impl MigratorTrait for Migrator {
 }
 
 /// Executes statements that are parted by `;` at a line's end, with the type
-/// names `{uuid}`, `{time}` and `{bytes}` in the database's own words.
+/// names `{uuid}`, `{time}` and `{bytes}` in the database's own words, and
+/// `{sorted}` for a text that sorts by its bytes whatever the server's locale.
 ///
 /// SQLite keeps a time as RFC 3339 text in UTC, which sorts as the times do.
 async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
-    let (uuid, time, bytes) = match manager.get_database_backend() {
-        DatabaseBackend::Postgres => ("UUID", "TIMESTAMPTZ", "BYTEA"),
-        _ => ("BLOB", "TEXT", "BLOB"),
+    let (uuid, time, bytes, sorted) = match manager.get_database_backend() {
+        DatabaseBackend::Postgres => ("UUID", "TIMESTAMPTZ", "BYTEA", "TEXT COLLATE \"C\""),
+        _ => ("BLOB", "TEXT", "BLOB", "TEXT"),
     };
-    let sql = sql.replace("{uuid}", uuid).replace("{time}", time).replace("{bytes}", bytes);
+    let sql = sql
+        .replace("{uuid}", uuid)
+        .replace("{time}", time)
+        .replace("{bytes}", bytes)
+        .replace("{sorted}", sorted);
     for statement in sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
         manager.get_connection().execute_unprepared(statement).await?;
     }

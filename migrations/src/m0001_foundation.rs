@@ -12,6 +12,7 @@ impl MigrationName for Step {
     }
 }
 
+#[expect(elided_lifetimes_in_paths, reason = "written as the trait has it, or the lifetimes differ")]
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -48,7 +49,7 @@ CREATE TABLE employees (
     id {uuid} PRIMARY KEY,
     active BOOLEAN NOT NULL,
     display_name TEXT NOT NULL,
-    sort_name TEXT NOT NULL,
+    sort_name {sorted} NOT NULL,
     title TEXT,
     department TEXT,
     location TEXT,
@@ -59,6 +60,7 @@ CREATE TABLE employees (
     timezone TEXT,
     search TEXT NOT NULL,
     unit_id {uuid} REFERENCES units (id),
+    unit_ref TEXT,
     manager_id {uuid},
     manager_ref TEXT,
     tree_from INTEGER NOT NULL,
@@ -71,6 +73,8 @@ CREATE INDEX employees_by_tree ON employees (tree_from);
 CREATE INDEX employees_by_unit ON employees (unit_id);
 CREATE INDEX employees_by_number ON employees (employee_number);
 CREATE INDEX employees_by_email ON employees (email);
+CREATE INDEX employees_by_unit_ref ON employees (unit_ref) WHERE unit_ref IS NOT NULL;
+CREATE INDEX employees_by_manager_ref ON employees (manager_ref) WHERE manager_ref IS NOT NULL;
 
 CREATE TABLE manager_history (
     employee_id {uuid} NOT NULL REFERENCES employees (id),
@@ -88,9 +92,11 @@ CREATE TABLE erp_records (
     digest {bytes} NOT NULL,
     record TEXT NOT NULL,
     changed TEXT NOT NULL,
+    photo_wanted TEXT,
     PRIMARY KEY (source_id, external_id)
 );
 CREATE INDEX erp_records_by_employee ON erp_records (employee_id);
+CREATE INDEX erp_records_by_photo ON erp_records (source_id) WHERE photo_wanted IS NOT NULL;
 
 CREATE TABLE undecided (
     source_id {uuid} NOT NULL REFERENCES sources (id),
@@ -262,6 +268,7 @@ CREATE TABLE runs (
     source_id {uuid} NOT NULL REFERENCES sources (id),
     phase TEXT NOT NULL,
     started_at {time} NOT NULL,
+    beat_at {time} NOT NULL,
     ended_at {time},
     started_by {uuid},
     totals TEXT NOT NULL,
@@ -272,6 +279,7 @@ CREATE TABLE runs (
     findings TEXT NOT NULL
 );
 CREATE INDEX runs_by_source ON runs (source_id, started_at);
+CREATE UNIQUE INDEX runs_one_at_a_time ON runs (source_id) WHERE ended_at IS NULL;
 
 CREATE TABLE run_steps (
     run_id {uuid} NOT NULL REFERENCES runs (id),

@@ -1,23 +1,87 @@
-//! Opening the database.
+//! Opening the database, and what every statement is made of.
 
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{Env, Keys, Result, Store};
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait as _, Value,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+use tokio::sync::broadcast;
+
+use crate::{account::{Cost, Passwords}, chat::Writer, Env, Inner, Keys, Result, Store};
 
 /// Oldest SQLite that is taken: the one before it could lose a commit when a
 /// WAL was reset while being read.
 pub const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
 
-/// Connects to `sqlite://…` or `postgres://…` and checks that it is fit.
+/// Oldest PostgreSQL that is taken, as `server_version_num` has it.
+const POSTGRES_MIN: u32 = 13_00_00;
+
+/// How many events a slow listener may be behind before it is told to look again.
+const EVENTS_KEPT: usize = 4096;
+
+/// Connects to `sqlite://…` or `postgres://…` and checks that it is fit. A
+/// SQLite file that is not there is made.
 ///
 /// SQLite: WAL, synchronous FULL, foreign keys on, one writer that waits up to
-/// 10 s. PostgreSQL: 13 or later.
+/// 10 s beside several readers. PostgreSQL: 13 or later.
 ///
 /// # Errors
 /// [`DbErr`] when it cannot be reached, is too old, or is of another kind.
 pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
-    todo!()
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .connect_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(20));
+    if url.starts_with("sqlite:") {
+        let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
+        options
+            .max_connections((2 * cores).clamp(4, 16))
+            .map_sqlx_sqlite_opts(|sqlite| {
+                sqlite
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(10))
+                    .pragma("temp_store", "MEMORY")
+            });
+    } else {
+        options.max_connections(20);
+    }
+    let db = Database::connect(options).await?;
+    check_version(&db).await?;
+    Ok(db)
+}
+
+async fn check_version(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    let ask = match backend {
+        DatabaseBackend::Sqlite => "SELECT sqlite_version()",
+        DatabaseBackend::Postgres => "SELECT current_setting('server_version_num')",
+        other => return Err(DbErr::Custom(format!("{other:?} is not supported"))),
+    };
+    let version: String = db
+        .query_one_raw(Statement::from_string(backend, ask))
+        .await?
+        .ok_or_else(|| DbErr::Custom("the database does not tell its version".into()))?
+        .try_get_by_index(0)?;
+    let number = |part: &str| part.parse::<u32>().unwrap_or(0);
+    let fit = if backend == DatabaseBackend::Sqlite {
+        let mut parts = version.split('.').map(number);
+        let mut next = || parts.next().unwrap_or(0);
+        (next(), next(), next()) >= SQLITE_MIN
+    } else {
+        number(&version) >= POSTGRES_MIN
+    };
+    if fit {
+        Ok(())
+    } else {
+        Err(DbErr::Custom(format!("{backend:?} {version} is too old")))
+    }
 }
 
 /// A transaction that will write. In SQLite it takes the writer's place at
@@ -34,13 +98,148 @@ pub async fn write(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr
     .await
 }
 
+/// A transaction that only reads and sees one moment throughout.
+///
+/// # Errors
+/// [`DbErr`].
+pub(crate) async fn read(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    match db.get_database_backend() {
+        DatabaseBackend::Postgres => {
+            db.begin_with_config(
+                Some(IsolationLevel::RepeatableRead),
+                Some(AccessMode::ReadOnly),
+            )
+            .await
+        }
+        _ => db.begin().await,
+    }
+}
+
+/// A statement with places `$1`, `$2`, …, which both databases understand. In
+/// PostgreSQL a place has the type of the value that stands for it.
+pub(crate) fn sql(
+    conn: &impl ConnectionTrait,
+    text: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(conn.get_database_backend(), text, values)
+}
+
+/// `text` in SQLite is `sqlite`, in PostgreSQL `postgres`: for the few words that differ.
+pub(crate) fn either<T>(conn: &impl ConnectionTrait, sqlite: T, postgres: T) -> T {
+    match conn.get_database_backend() {
+        DatabaseBackend::Postgres => postgres,
+        _ => sqlite,
+    }
+}
+
+/// ` FOR UPDATE` where rows are locked one by one; nothing in SQLite, where a
+/// writer has the whole file. The lock lets others refer to the row.
+pub(crate) fn for_update(conn: &impl ConnectionTrait) -> &'static str {
+    either(conn, "", " FOR NO KEY UPDATE")
+}
+
+/// `$from, $from+1, …`, `count` places with a comma between.
+pub(crate) fn places(from: usize, count: usize) -> String {
+    let places: Vec<_> = (from..from + count)
+        .map(|place| format!("${place}"))
+        .collect();
+    places.join(", ")
+}
+
+/// Most values that one statement takes: SQLite's limit, the lower one (PostgreSQL's is 65,535).
+pub(crate) const VALUES_MAX: usize = 32_766;
+
+/// Executes one statement for many rows: `statement` gets the rows as
+/// `($1, $2), ($3, $4), …` and puts them after `VALUES`. As many statements as
+/// the databases' limits need; answers how many rows were written.
+///
+/// Both databases call the columns of `(VALUES …) AS v` `column1`, `column2`, …:
+/// `UPDATE t SET a = v.column2 FROM (VALUES …) AS v WHERE t.id = v.column1`.
+///
+/// # Errors
+/// [`DbErr`].
+pub(crate) async fn bulk<const N: usize>(
+    conn: &impl ConnectionTrait,
+    rows: Vec<[Value; N]>,
+    statement: impl Fn(&str) -> String,
+) -> Result<u64, DbErr> {
+    // Full statements have the same text and are prepared once.
+    let at_once = (VALUES_MAX / N).min(1000);
+    let mut written = 0;
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut values = Vec::with_capacity(at_once * N);
+        let mut list = String::new();
+        for row in rows.by_ref().take(at_once) {
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list += &format!("({})", places(values.len() + 1, N));
+            values.extend(row);
+        }
+        written += conn
+            .execute_raw(sql(conn, statement(&list), values))
+            .await?
+            .rows_affected();
+    }
+    Ok(written)
+}
+
+/// Locks of PostgreSQL that belong to no row. In SQLite a writer is alone anyway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lock {
+    /// Held shared while shown values of some people are worked out, whole while
+    /// the rules change for everybody: neither sees half of the other. Taken
+    /// before any row is written, so that nobody waits in a circle.
+    Rules = 1,
+    /// Held while the chart is built and its numbers are written.
+    Chart = 2,
+}
+
+/// Takes a lock until the transaction ends; `whole` keeps everyone else out.
+///
+/// # Errors
+/// [`DbErr`].
+pub(crate) async fn lock(tx: &DatabaseTransaction, lock: Lock, whole: bool) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        // "optimus" in the upper half keeps the numbers apart from another program's.
+        let key = 0x6F70_7469_0000_0000 + lock as i64;
+        let shared = if whole { "" } else { "_shared" };
+        let text = format!("SELECT pg_advisory_xact_lock{shared}($1)");
+        tx.execute_raw(sql(tx, text, [key.into()])).await?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Opens a store over a migrated database and builds the chart.
     ///
     /// # Errors
     /// [`crate::Error::Db`].
     pub async fn open(db: DatabaseConnection, env: Env, keys: Keys) -> Result<Self> {
-        todo!()
+        Self::open_with(db, env, keys, Cost::Calibrated).await
+    }
+
+    /// [`Store::open`] with another cost of passwords.
+    ///
+    /// # Errors
+    /// [`crate::Error::Db`].
+    pub async fn open_with(db: DatabaseConnection, env: Env, keys: Keys, cost: Cost) -> Result<Self> {
+        let events = broadcast::Sender::new(EVENTS_KEPT);
+        let store = Self(Arc::new(Inner {
+            chat: Writer::start(db.clone(), env.clone(), events.clone()),
+            passwords: Passwords::new(cost, &env).await?,
+            runs: crate::run::Runs::default(),
+            db,
+            env,
+            keys,
+            chart: Default::default(),
+            charts_built: Default::default(),
+            events,
+        }));
+        store.refresh_chart().await?;
+        Ok(store)
     }
 
     /// Whether the database answers.

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{ConversationId, EmployeeId, RunId, SessionId, chat::Message};
+use chrono::{DateTime, Utc};
+use domain::{ConversationId, EmployeeId, RunId, SessionId, chat::Message, ids::uuid_v7};
+use sea_orm::{ConnectionTrait, DbErr};
+use serde_json::json;
+
+use crate::{Env, Result, db};
 
 /// Something that has happened and is on disk.
 #[derive(Debug, Clone)]
@@ -37,4 +42,63 @@ pub enum Event {
     PolicyChanged,
     /// A run has moved on.
     RunMoved(RunId),
+}
+
+impl Event {
+    /// What the table of events keeps: the kind, and which rows it is about. It
+    /// only wakes other nodes; they read the rows themselves.
+    fn kept(&self) -> (&'static str, serde_json::Value) {
+        match self {
+            Self::Messages(messages) => {
+                let places: Vec<_> = messages
+                    .iter()
+                    .map(|(message, _)| json!([message.conversation, message.seq]))
+                    .collect();
+                ("messages", json!(places))
+            }
+            Self::Read {
+                conversation,
+                employee,
+                seq,
+                ..
+            } => (
+                "read",
+                json!({ "conversation": conversation, "employee": employee, "seq": seq }),
+            ),
+            Self::Membership {
+                conversation,
+                employees,
+            } => (
+                "membership",
+                json!({ "conversation": conversation, "employees": &employees[..] }),
+            ),
+            Self::SessionEnded(session) => ("session_ended", json!(session)),
+            Self::SignedOut(employee) => ("signed_out", json!(employee)),
+            Self::PeopleChanged => ("people_changed", json!(null)),
+            Self::PolicyChanged => ("policy_changed", json!(null)),
+            Self::RunMoved(run) => ("run_moved", json!(run)),
+        }
+    }
+}
+
+/// Keeps events in the transaction of what they tell.
+///
+/// # Errors
+/// [`DbErr`].
+pub(crate) async fn keep(
+    tx: &impl ConnectionTrait,
+    env: &Env,
+    at: DateTime<Utc>,
+    events: &[Event],
+) -> Result<(), DbErr> {
+    let rows = events.iter().map(|event| {
+        let (kind, body) = event.kept();
+        let id = uuid_v7(at, env.random());
+        [id.into(), at.into(), kind.into(), body.to_string().into()]
+    });
+    db::bulk(tx, rows.collect(), |rows| {
+        format!("INSERT INTO events (id, at, kind, body) VALUES {rows}")
+    })
+    .await?;
+    Ok(())
 }

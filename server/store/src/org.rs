@@ -1,15 +1,30 @@
 //! The org chart in memory and the units beside it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    EmployeeId, UnitId, Viewer,
-    org::{Finding, OrgChart},
+    Action, EmployeeId, UnitId, Viewer,
+    org::{Finding, Member, OrgChart, Superior, Unit},
 };
+use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{Result, Store, people::PersonCard};
+use crate::{
+    Error, Result, Store, db,
+    people::{self, PersonCard},
+};
+
+/// Most people that one answer of a tree holds; levels beyond are left out, as
+/// beyond the depth that was asked for.
+const TREE_MAX: usize = 2000;
+
+/// The number of people who are not in the chart, because they left.
+const NO_NUMBER: i32 = -1;
 
 /// The chart, the findings of its making, and the units' names; swapped whole.
 #[derive(Debug, Default)]
@@ -22,6 +37,89 @@ pub struct Snapshot {
     pub units: BTreeMap<UnitId, UnitInfo>,
     /// When it was built.
     pub built_at: DateTime<Utc>,
+    /// Counts up with every chart that this process builds.
+    pub(crate) serial: u64,
+}
+
+impl Snapshot {
+    /// The unit and those below it; nothing for an unknown one.
+    pub fn units_below(&self, unit: UnitId) -> impl Iterator<Item = UnitId> + '_ {
+        self.units
+            .keys()
+            .copied()
+            .filter(move |below| self.chart.unit_path(*below).contains(&unit))
+    }
+
+    /// A unit's name.
+    #[must_use]
+    pub fn unit_name(&self, unit: UnitId) -> Option<&str> {
+        self.units.get(&unit).map(|unit| unit.name.as_str())
+    }
+}
+
+/// The units as they are in the database, with nobody in them: what sourcing
+/// rules and names need while people are being changed.
+pub(crate) async fn units_only(conn: &impl ConnectionTrait) -> Result<Snapshot> {
+    let (units, infos) = read_units(conn).await?;
+    let (chart, findings) = OrgChart::build(&[], &units);
+    Ok(Snapshot {
+        chart,
+        findings,
+        units: infos,
+        ..Snapshot::default()
+    })
+}
+
+/// The active units, for the chart and by name. Heads that the data names are
+/// ERP ids: they are looked up among the records of the unit's source.
+async fn read_units(
+    conn: &impl ConnectionTrait,
+) -> Result<(Vec<Unit>, BTreeMap<UnitId, UnitInfo>)> {
+    let ask = "SELECT id, name, parent_id, source_id, heads FROM units WHERE active ORDER BY name, id";
+    let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
+    let mut units = Vec::with_capacity(rows.len());
+    let mut infos = BTreeMap::new();
+    for row in rows {
+        let id = UnitId(row.try_get("", "id")?);
+        let parent = row.try_get::<Option<Uuid>>("", "parent_id")?.map(UnitId);
+        let heads: String = row.try_get("", "heads")?;
+        let heads: Vec<String> = serde_json::from_str(&heads)?;
+        // One head is no finding, and nobody else asks for it.
+        let heads = if heads.len() > 1 {
+            people_of(conn, row.try_get("", "source_id")?, heads).await?
+        } else {
+            Vec::new()
+        };
+        let name = row.try_get("", "name")?;
+        infos.insert(
+            id,
+            UnitInfo {
+                id,
+                name,
+                parent,
+                people: 0,
+            },
+        );
+        units.push(Unit { id, parent, heads });
+    }
+    Ok((units, infos))
+}
+
+async fn people_of(
+    conn: &impl ConnectionTrait,
+    source: Uuid,
+    external_ids: Vec<String>,
+) -> Result<Vec<EmployeeId>> {
+    let ask = format!(
+        "SELECT employee_id FROM erp_records WHERE source_id = $1 AND active AND external_id IN ({}) \
+         ORDER BY external_id",
+        db::places(2, external_ids.len())
+    );
+    let values = std::iter::once(source.into()).chain(external_ids.into_iter().map(Into::into));
+    let rows = conn.query_all_raw(db::sql(conn, ask, values)).await?;
+    rows.iter()
+        .map(|row| Ok(EmployeeId(row.try_get_by_index(0)?)))
+        .collect()
 }
 
 /// A unit of the organization.
@@ -76,36 +174,166 @@ pub struct NamedFinding {
 
 impl Store {
     /// Rebuilds the chart from the database and swaps it in; writes the interval
-    /// numbers that changed. Called after every change to people, managers or units.
+    /// numbers that changed (-1 for those who left). Called after every change
+    /// to people, managers or units.
     ///
     /// # Errors
     /// [`crate::Error::Db`].
     pub async fn refresh_chart(&self) -> Result<Arc<Snapshot>> {
-        todo!()
+        let tx = db::write(self.db()).await?;
+        db::lock(&tx, db::Lock::Chart, true).await?;
+        // Counted under the lock: who reads later has the higher number.
+        let serial = self.0.charts_built.fetch_add(1, Ordering::Relaxed) + 1;
+        let (units, infos) = read_units(&tx).await?;
+        let ask = "SELECT id, active, unit_id, manager_id, manager_ref, tree_from, tree_to \
+                   FROM employees ORDER BY sort_name, id";
+        let rows = tx.query_all_raw(db::sql(&tx, ask, [])).await?;
+        let mut members = Vec::with_capacity(rows.len());
+        let mut numbered = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = EmployeeId(row.try_get("", "id")?);
+            let numbers: (i32, i32) = (row.try_get("", "tree_from")?, row.try_get("", "tree_to")?);
+            numbered.push((id, numbers));
+            if row.try_get("", "active")? {
+                let manager: Option<Uuid> = row.try_get("", "manager_id")?;
+                let reference: Option<String> = row.try_get("", "manager_ref")?;
+                members.push(Member {
+                    id,
+                    manager: match (manager, reference) {
+                        (Some(manager), _) => Superior::Is(EmployeeId(manager)),
+                        (None, Some(reference)) => Superior::Unknown(reference),
+                        (None, None) => Superior::Nobody,
+                    },
+                    unit: row.try_get::<Option<Uuid>>("", "unit_id")?.map(UnitId),
+                });
+            }
+        }
+        let (chart, findings) = OrgChart::build(&members, &units);
+        let changed = numbered.into_iter().filter_map(|(id, before)| {
+            let now = chart
+                .interval(id)
+                .map_or((NO_NUMBER, NO_NUMBER), |(from, to)| {
+                    (from.cast_signed(), to.cast_signed())
+                });
+            (now != before).then(|| [id.0.into(), now.0.into(), now.1.into()])
+        });
+        db::bulk(&tx, changed.collect(), |rows| {
+            format!(
+                "UPDATE employees SET tree_from = v.column2, tree_to = v.column3 \
+                 FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+            )
+        })
+        .await?;
+        tx.commit().await?;
+
+        let mut units = infos;
+        for member in &members {
+            if let Some(unit) = member.unit.and_then(|unit| units.get_mut(&unit)) {
+                unit.people += 1;
+            }
+        }
+        let snapshot = Arc::new(Snapshot {
+            chart,
+            findings,
+            units,
+            built_at: self.now(),
+            serial,
+        });
+        let mut current = self.0.chart.write().unwrap_or_else(PoisonError::into_inner);
+        if current.serial < serial {
+            *current = snapshot.clone();
+        }
+        Ok(snapshot)
     }
 
-    /// Somebody's chain and reports. Needs `ReadOrganization`.
+    /// Somebody's chain and reports. Needs `ReadOrganization`. Who left has neither.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn place(&self, viewer: &Viewer, id: EmployeeId) -> Result<Place> {
-        todo!()
+        self.allow(viewer, Action::ReadOrganization)?;
+        let snapshot = self.chart();
+        let chart = &snapshot.chart;
+        let chain: Vec<_> = chart.chain(id).collect();
+        let reports: Vec<_> = chart.reports(id).collect();
+        let everyone = chain.iter().chain(&reports).copied().chain([id]);
+        let cards = people::cards(self.db(), everyone).await?;
+        Ok(Place {
+            person: cards.get(&id).cloned().ok_or(Error::NotFound)?,
+            chain: chain
+                .iter()
+                .filter_map(|above| cards.get(above).cloned())
+                .collect(),
+            reports: reports
+                .iter()
+                .filter_map(|report| node(chart, &cards, *report, &BTreeSet::new()))
+                .collect(),
+            oversees: chart.subtree(id).len() as u32,
+        })
     }
 
-    /// The tree below `root`, or every tree if none is named, `depth` levels deep.
+    /// The tree below `root`, or every tree if none is named, `depth` levels
+    /// deep: 0 answers the roots alone. An answer holds at most 2000 people.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`].
-    pub async fn tree(&self, viewer: &Viewer, root: Option<EmployeeId>, depth: u8) -> Result<Vec<Node>> {
-        todo!()
+    pub async fn tree(
+        &self,
+        viewer: &Viewer,
+        root: Option<EmployeeId>,
+        depth: u8,
+    ) -> Result<Vec<Node>> {
+        self.allow(viewer, Action::ReadOrganization)?;
+        let snapshot = self.chart();
+        let chart = &snapshot.chart;
+        let roots: Vec<_> = match root {
+            Some(root) if chart.contains(root) => vec![root],
+            Some(_) => return Err(Error::NotFound),
+            None => chart.heads().take(TREE_MAX).collect(),
+        };
+        // Level by level, so that a limit cuts the lowest levels and none of their superiors.
+        let mut shown: Vec<_> = roots.clone();
+        let mut opened = BTreeSet::new();
+        let mut level = roots.clone();
+        for _ in 0..depth {
+            let below: Vec<_> = level.iter().flat_map(|id| chart.reports(*id)).collect();
+            if below.is_empty() || shown.len() + below.len() > TREE_MAX {
+                break;
+            }
+            opened.extend(level);
+            shown.extend(&below);
+            level = below;
+        }
+        let cards = people::cards(self.db(), shown).await?;
+        Ok(roots
+            .iter()
+            .filter_map(|root| node(chart, &cards, *root, &opened))
+            .collect())
     }
 
-    /// Every unit, parents before children.
+    /// Every unit, parents before children, siblings by name.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn units(&self, viewer: &Viewer) -> Result<Vec<UnitInfo>> {
-        todo!()
+        self.allow(viewer, Action::ReadOrganization)?;
+        let snapshot = self.chart();
+        // By the names of the units above, so that a unit's own come right after it.
+        let mut units: Vec<_> = snapshot
+            .units
+            .values()
+            .map(|unit| {
+                let path = snapshot.chart.unit_path(unit.id);
+                let names: Vec<_> = path
+                    .iter()
+                    .rev()
+                    .map(|above| (snapshot.unit_name(*above), *above))
+                    .collect();
+                (names, unit)
+            })
+            .collect();
+        units.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(units.into_iter().map(|(_, unit)| unit.clone()).collect())
     }
 
     /// What in the chart's data could not be so.
@@ -113,6 +341,69 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn chart_findings(&self, viewer: &Viewer) -> Result<Vec<NamedFinding>> {
-        todo!()
+        self.allow(viewer, Action::ReadOrganization)?;
+        let snapshot = self.chart();
+        let concerned = snapshot.findings.iter().flat_map(|finding| concerns(finding).0);
+        let cards = people::cards(self.db(), concerned.collect::<BTreeSet<_>>()).await?;
+        let named = |finding: &Finding| {
+            let (people, units) = concerns(finding);
+            NamedFinding {
+                finding: finding.clone(),
+                people: people
+                    .iter()
+                    .filter_map(|id| cards.get(id).cloned())
+                    .collect(),
+                units: units
+                    .iter()
+                    .filter_map(|unit| snapshot.unit_name(*unit).map(str::to_owned))
+                    .collect(),
+            }
+        };
+        Ok(snapshot.findings.iter().map(named).collect())
     }
+}
+
+/// Whom and which units a finding is about. A missing superior who is known, and
+/// left, is told by name after the person.
+fn concerns(finding: &Finding) -> (Vec<EmployeeId>, Vec<UnitId>) {
+    match finding {
+        Finding::Cycle { members } => (members.clone(), Vec::new()),
+        Finding::SelfManaged { employee } | Finding::Detached { employee } => {
+            (vec![*employee], Vec::new())
+        }
+        Finding::MissingManager {
+            employee,
+            reference,
+        } => {
+            let left = reference.parse().ok();
+            (std::iter::once(*employee).chain(left).collect(), Vec::new())
+        }
+        Finding::SeveralHeads { unit, heads } => (heads.clone(), vec![*unit]),
+        Finding::UnitCycle { members } => (Vec::new(), members.clone()),
+        Finding::MissingParent { unit } => (Vec::new(), vec![*unit]),
+    }
+}
+
+/// The node of `id`, with the reports of those who are `opened`. None for
+/// somebody whose card is missing. As deep as the opened ones, which a depth of
+/// at most 255 levels bounds.
+fn node(
+    chart: &OrgChart,
+    cards: &BTreeMap<EmployeeId, PersonCard>,
+    id: EmployeeId,
+    opened: &BTreeSet<EmployeeId>,
+) -> Option<Node> {
+    let reports = || chart.reports(id);
+    Some(Node {
+        person: cards.get(&id)?.clone(),
+        direct: reports().count() as u32,
+        oversees: chart.subtree(id).len() as u32,
+        reports: if opened.contains(&id) {
+            reports()
+                .filter_map(|report| node(chart, cards, report, opened))
+                .collect()
+        } else {
+            Vec::new()
+        },
+    })
 }
