@@ -10,11 +10,29 @@ pub mod ui;
 pub mod words;
 
 #[cfg(feature = "ssr")]
+pub mod account;
+#[cfg(feature = "ssr")]
 pub mod document;
 #[cfg(feature = "ssr")]
 pub mod edge;
 #[cfg(feature = "ssr")]
+pub mod home;
+#[cfg(feature = "ssr")]
+pub mod org;
+#[cfg(feature = "ssr")]
+pub mod people;
+#[cfg(feature = "ssr")]
 pub mod portal;
+
+/// Every page and form. The server adds its layers and its other doors.
+#[cfg(feature = "ssr")]
+pub fn routes() -> axum::Router<portal::Portal> {
+    axum::Router::new()
+        .merge(account::routes())
+        .merge(home::routes())
+        .merge(people::routes())
+        .merge(org::routes())
+}
 
 /// Called once by the script of a page with islands, before it wakes them.
 #[cfg(feature = "hydrate")]

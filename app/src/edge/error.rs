@@ -105,7 +105,9 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response
@@ -115,19 +117,29 @@ impl IntoResponse for Problem {
 /// Eight hex digits that nobody has to guess: they only find a line of the log.
 fn reference() -> String {
     use std::hash::{BuildHasher as _, RandomState};
-    format!("{:08x}", RandomState::new().hash_one(std::thread::current().id()) as u32)
+    format!(
+        "{:08x}",
+        RandomState::new().hash_one(std::thread::current().id()) as u32
+    )
 }
 
 /// Turns a [`Problem`] into a page; other answers pass.
 pub async fn pages(request: Request, next: Next) -> Response {
-    let nonce = request.extensions().get::<Nonce>().cloned().unwrap_or_default();
+    let nonce = request
+        .extensions()
+        .get::<Nonce>()
+        .cloned()
+        .unwrap_or_default();
     let response = next.run(request).await;
     let status = response.status();
     // What axum itself refuses (a body that is none, a method that is not there) gets a page as well.
     let bare = status.is_client_error() && !response.headers().contains_key(header::CONTENT_TYPE)
-        || response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-            status.is_client_error() && kind.as_bytes().starts_with(b"text/plain")
-        });
+        || response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| {
+                status.is_client_error() && kind.as_bytes().starts_with(b"text/plain")
+            });
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
         None if bare => Problem {
@@ -159,12 +171,16 @@ pub async fn pages(request: Request, next: Next) -> Response {
     });
     let mut answer = (status, axum::response::Html(html)).into_response();
     if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
-        answer.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, wait.clone());
     }
     answer
 }
 
 /// An id that names nothing is treated as one of something that is not there.
 pub(crate) fn id<T: From<Uuid>>(text: &str) -> Result<T, AppError> {
-    text.parse::<Uuid>().map(T::from).map_err(|_| AppError::not_found())
+    text.parse::<Uuid>()
+        .map(T::from)
+        .map_err(|_| AppError::not_found())
 }

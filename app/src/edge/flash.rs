@@ -35,7 +35,11 @@ impl Kept {
     #[must_use]
     pub fn value(&self, field: &str, before: &str) -> String {
         match &self.0 {
-            Some(flash) => flash.typed.get(field).cloned().unwrap_or_else(|| before.to_owned()),
+            Some(flash) => flash
+                .typed
+                .get(field)
+                .cloned()
+                .unwrap_or_else(|| before.to_owned()),
             None => before.to_owned(),
         }
     }
@@ -43,14 +47,20 @@ impl Kept {
     /// Whether `field` was sent, for checkboxes; `before` where nothing was.
     #[must_use]
     pub fn checked(&self, field: &str, before: bool) -> bool {
-        self.0.as_ref().map_or(before, |flash| flash.typed.contains_key(field))
+        self.0
+            .as_ref()
+            .map_or(before, |flash| flash.typed.contains_key(field))
     }
 
     /// What is wrong with `field`, in a sentence.
     #[must_use]
     pub fn error(&self, field: &str) -> Option<String> {
         let flash = self.0.as_ref()?;
-        flash.violations.iter().find(|violation| violation.field() == field).map(words::violation)
+        flash
+            .violations
+            .iter()
+            .find(|violation| violation.field() == field)
+            .map(words::violation)
     }
 
     /// Whether the form came back.
@@ -64,13 +74,20 @@ impl Flash {
     /// Good news.
     #[must_use]
     pub fn done(message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), ..Self::default() }
+        Self {
+            message: Some(message.into()),
+            ..Self::default()
+        }
     }
 
     /// The tone of the message's banner.
     #[must_use]
     pub const fn tone(&self) -> Tone {
-        if self.failed { Tone::Critical } else { Tone::Positive }
+        if self.failed {
+            Tone::Critical
+        } else {
+            Tone::Positive
+        }
     }
 
     /// What the form that posts to `path` has to show.

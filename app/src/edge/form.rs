@@ -27,17 +27,32 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
         let path = request.uri().path().to_owned();
-        let bad = |_| Violation::BadFormat { field: "form".into(), expected: "a form".into() };
+        let bad = |_| Violation::BadFormat {
+            field: "form".into(),
+            expected: "a form".into(),
+        };
         let Form(fields) = Form::from_request(request, state).await.map_err(bad)?;
         Ok(Self { path, fields })
     }
 }
 
 impl Posted {
+    /// A form of which nothing is brought back, such as an upload.
+    #[must_use]
+    pub fn nothing_kept(path: String) -> Self {
+        Self {
+            path,
+            fields: Vec::new(),
+        }
+    }
+
     /// A field's text; empty where it was not sent.
     #[must_use]
     pub fn get(&self, field: &str) -> &str {
-        self.fields.iter().find(|(name, _)| name == field).map_or("", |(_, value)| value)
+        self.fields
+            .iter()
+            .find(|(name, _)| name == field)
+            .map_or("", |(_, value)| value)
     }
 
     /// A field's text, if there is any in it.
@@ -48,7 +63,10 @@ impl Posted {
 
     /// Every text sent under that name.
     pub fn all<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |(name, _)| name == field).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .filter(move |(name, _)| name == field)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a box was ticked.
@@ -59,7 +77,9 @@ impl Posted {
 
     /// Every field in the order sent.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A field as an id, a number, a date …
@@ -70,11 +90,18 @@ impl Posted {
         self.get(field)
             .trim()
             .parse()
-            .map_err(|_| Violation::BadFormat { field: field.into(), expected: expected.into() })
+            .map_err(|_| Violation::BadFormat {
+                field: field.into(),
+                expected: expected.into(),
+            })
     }
 
     fn typed(&self) -> BTreeMap<String, String> {
-        self.fields.iter().filter(|(name, _)| !name.contains("password")).cloned().collect()
+        self.fields
+            .iter()
+            .filter(|(name, _)| !name.contains("password"))
+            .cloned()
+            .collect()
     }
 }
 

@@ -5,9 +5,9 @@ mod flash;
 mod form;
 mod visit;
 
+pub(crate) use error::id;
 pub use error::{AppError, Problem, pages};
 pub use flash::{Flash, Kept};
 pub use form::{Posted, answer};
-pub use visit::{Nonce, SIGN_IN, Visit, face};
-pub(crate) use error::id;
 pub(crate) use visit::theme;
+pub use visit::{Nonce, SIGN_IN, Visit, face};

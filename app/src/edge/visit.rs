@@ -50,31 +50,47 @@ impl FromRequestParts<Portal> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Response> {
-        let session = Session::from_request_parts(parts, portal).await.map_err(IntoResponse::into_response)?;
+        let session = Session::from_request_parts(parts, portal)
+            .await
+            .map_err(IntoResponse::into_response)?;
         let sign_in = session.get::<SessionId>(SIGN_IN).await.ok().flatten();
         let elsewhere = || {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             if parts.method == axum::http::Method::GET && path != "/" {
-                Redirect::to(&format!("/sign-in?next={}", crate::words::percent(path))).into_response()
+                Redirect::to(&format!("/sign-in?next={}", crate::words::percent(path)))
+                    .into_response()
             } else {
                 Redirect::to("/sign-in").into_response()
             }
         };
-        let Some(sign_in) = sign_in else { return Err(elsewhere()) };
+        let Some(sign_in) = sign_in else {
+            return Err(elsewhere());
+        };
         let mut viewer = match portal.store.viewer(sign_in).await {
             Ok(viewer) => viewer,
             Err(store::Error::Unauthenticated) => return Err(elsewhere()),
             Err(error) => return Err(AppError(error).into_response()),
         };
-        viewer.address = parts.extensions.get::<std::net::IpAddr>().map(ToString::to_string);
-        let me = portal.store.me(&viewer).await.map_err(|error| AppError(error).into_response())?;
+        viewer.address = parts
+            .extensions
+            .get::<std::net::IpAddr>()
+            .map(ToString::to_string);
+        let me = portal
+            .store
+            .me(&viewer)
+            .await
+            .map_err(|error| AppError(error).into_response())?;
         let reader = Reader {
             locale: Locale::from_tag(&me.locale),
             zone: Zone::named(&me.timezone),
             ..Reader::new(portal.store.now())
         };
         // Only a page shows what a form left; its data and its forms leave it alone.
-        let flash = if parts.method == axum::http::Method::GET { Flash::take(&session).await } else { Flash::default() };
+        let flash = if parts.method == axum::http::Method::GET {
+            Flash::take(&session).await
+        } else {
+            Flash::default()
+        };
         Ok(Self {
             portal: portal.clone(),
             viewer,
@@ -91,8 +107,15 @@ impl FromRequestParts<Portal> for Visit {
 impl OptionalFromRequestParts<Portal> for Visit {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Option<Self>, Response> {
-        Ok(<Self as FromRequestParts<Portal>>::from_request_parts(parts, portal).await.ok())
+    async fn from_request_parts(
+        parts: &mut Parts,
+        portal: &Portal,
+    ) -> Result<Option<Self>, Response> {
+        Ok(
+            <Self as FromRequestParts<Portal>>::from_request_parts(parts, portal)
+                .await
+                .ok(),
+        )
     }
 }
 
@@ -112,23 +135,21 @@ impl Visit {
     ///
     /// # Errors
     /// [`AppError`] when what the frame shows cannot be read.
-    pub async fn page<V: IntoView>(
+    pub async fn page<V: IntoView + Send + 'static>(
         self,
         title: &str,
         door: impl Into<Option<Door>>,
         body: impl FnOnce() -> V + Send + 'static,
-    ) -> Result<Response, AppError>
-    where
-        V: Send + 'static,
-    {
-        self.laid_out(title, door, Layout::Page, "", None, body).await
+    ) -> Result<Response, AppError> {
+        self.laid_out(title, door, Layout::Page, "", None, body)
+            .await
     }
 
     /// A page with its own layout, further classes of `main`, and the words in the search field.
     ///
     /// # Errors
     /// As [`Visit::page`].
-    pub async fn laid_out<V: IntoView>(
+    pub async fn laid_out<V: IntoView + Send + 'static>(
         self,
         title: &str,
         door: impl Into<Option<Door>>,
@@ -136,10 +157,7 @@ impl Visit {
         main_class: &'static str,
         query: Option<String>,
         body: impl FnOnce() -> V + Send + 'static,
-    ) -> Result<Response, AppError>
-    where
-        V: Send + 'static,
-    {
+    ) -> Result<Response, AppError> {
         let frame = self.frame(door.into(), layout).await?;
         let page = PageMeta {
             title: title.to_owned(),
@@ -149,7 +167,11 @@ impl Visit {
             version: self.portal.site.version.clone(),
             with_islands: true,
         };
-        let message = self.flash.message.clone().map(|message| (self.flash.tone(), message));
+        let message = self
+            .flash
+            .message
+            .clone()
+            .map(|message| (self.flash.tone(), message));
         let html = document(&page, || {
             view! {
                 <Shell frame=frame main_class=main_class query=query>
@@ -172,7 +194,12 @@ impl Visit {
         let counts = self.portal.store.frame_counts(&self.viewer).await?;
         let mut doors = Vec::new();
         let chart = self.portal.store.chart();
-        if self.viewer.id().is_some_and(|id| !chart.chart.subtree(id).is_empty()) || counts.open_reviews > 0 {
+        if self
+            .viewer
+            .id()
+            .is_some_and(|id| !chart.chart.subtree(id).is_empty())
+            || counts.open_reviews > 0
+        {
             doors.push(Door::Reviews);
         }
         let console = [
@@ -182,7 +209,12 @@ impl Visit {
             (Action::InvitePeople, Door::Roles),
             (Action::ReadAuditLog, Door::Audit),
         ];
-        doors.extend(console.into_iter().filter(|(action, _)| self.viewer.can(*action)).map(|(_, door)| door));
+        doors.extend(
+            console
+                .into_iter()
+                .filter(|(action, _)| self.viewer.can(*action))
+                .map(|(_, door)| door),
+        );
         Ok(Frame {
             viewer: face(&self.me.person),
             profile: format!("/people/{}", self.me.person.id),
@@ -191,9 +223,15 @@ impl Visit {
             doors,
             unread: counts.unread,
             open_reviews: counts.open_reviews,
-            stopped_runs: if self.viewer.can(Action::ReadSources) { counts.stopped_runs } else { 0 },
+            stopped_runs: if self.viewer.can(Action::ReadSources) {
+                counts.stopped_runs
+            } else {
+                0
+            },
             theme: self.theme,
-            erp_read: counts.erp_read.map(|at| (crate::ui::format::iso(at), self.reader.short(at))),
+            erp_read: counts
+                .erp_read
+                .map(|at| (crate::ui::format::iso(at), self.reader.short(at))),
             layout,
         })
     }

@@ -1,0 +1,247 @@
+//! Editing one's own profile: locked fields say why, own values are kept.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::{Multipart, Path},
+    response::Response,
+};
+use domain::{Attribute, EmployeeId, Relation, Value, Violation, attribute::Kind};
+use leptos::prelude::*;
+use store::profile::ProfileValue;
+
+use crate::{
+    edge::{AppError, Kept, Posted, Visit, answer, face, id},
+    ui::{
+        Avatar, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, LockedField, Look, PageHead,
+        Textarea,
+    },
+    words,
+};
+
+/// `GET /people/{id}/edit`
+pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, AppError> {
+    let who = EmployeeId(id(&who)?);
+    let profile = visit.portal.store.profile(&visit.viewer, who).await?;
+    if profile.relation != Relation::Myself {
+        return Err(AppError::not_found());
+    }
+    let action = format!("/people/{who}/edit");
+    let photo = format!("/people/{who}/photo");
+    let kept = visit.flash.kept(&action);
+    let photo_kept = visit.flash.kept(&photo);
+    visit
+        .page("Edit profile", Door::People, move || {
+            let person = profile.person.clone();
+            let home = format!("/people/{}", person.id);
+            let (fields, locked): (Vec<_>, Vec<_>) = profile
+                .values
+                .into_iter()
+                .filter(|value| value.attribute.spec().editable && value.attribute != Attribute::Photos)
+                .partition(|value| value.resolved.editable);
+            let has_locked = !locked.is_empty();
+            view! {
+                <div class="page">
+                    <Crumbs crumbs=vec![
+                        Crumb::link("People", "/people"),
+                        Crumb::link(person.display_name.clone(), home.clone()),
+                        Crumb::here("Edit"),
+                    ] />
+                    <PageHead
+                        title="Edit profile"
+                        sentence="What you write is yours and is kept, also where a rule shows the ERP’s value. Empty a field to take your own value back."
+                    />
+                    <div class="columns">
+                        <form class="stack form" method="post" action=action>
+                            {fields.iter().map(|value| field(value, &kept)).collect_view()}
+                            <div class="row">
+                                <Button text="Save profile" look=Look::Primary />
+                                <LinkButton text="Leave as it was" href=home look=Look::Quiet />
+                            </div>
+                        </form>
+                        <aside class="stack stack--loose" aria-label="Photo and locked fields">
+                            <Card title="Photo" id="photo">
+                                <form class="stack" method="post" action=photo enctype="multipart/form-data">
+                                    <Avatar face=face(&person) size=88 />
+                                    <Field
+                                        label="Picture"
+                                        name="photo"
+                                        kind="file"
+                                        help="JPEG, PNG, GIF or WebP of at most 5 MB. It is cut to a square."
+                                        error=photo_kept.error("photos").or_else(|| photo_kept.error("photo"))
+                                        scope="photo"
+                                    />
+                                    <div><Button text="Use this picture" /></div>
+                                </form>
+                            </Card>
+                            {has_locked
+                                .then(|| {
+                                    view! {
+                                        <Card title="Locked by the organization" id="locked">
+                                            <div class="stack">
+                                                {locked.iter().map(locked_field).collect_view()}
+                                            </div>
+                                        </Card>
+                                    }
+                                })}
+                        </aside>
+                    </div>
+                </div>
+            }
+        })
+        .await
+}
+
+fn field(value: &ProfileValue, kept: &Kept) -> AnyView {
+    let name = value.attribute.name();
+    let own = value
+        .own
+        .as_ref()
+        .map(|own| own.value.to_string())
+        .unwrap_or_default();
+    let erp = value
+        .erp
+        .as_ref()
+        .and_then(|erp| erp.value.as_ref())
+        .map(ToString::to_string);
+    let (kind, form) = match value.attribute.spec().kind {
+        Kind::Date => ("date", ""),
+        Kind::Email => ("email", ""),
+        Kind::Phone => ("tel", "As dialled from abroad: +44 7700 900 418."),
+        Kind::Locale => ("text", "A language tag: en-GB."),
+        Kind::TimeZone => ("text", "A zone by name: Europe/London."),
+        Kind::List(..) => ("text", "With a comma between."),
+        _ => ("text", ""),
+    };
+    let help = match erp {
+        Some(erp) => format!("{form} The ERP says “{erp}”.").trim().to_owned(),
+        None => form.to_owned(),
+    };
+    let help = Some(help).filter(|help| !help.is_empty());
+    let label = words::attribute(value.attribute);
+    let typed = kept.value(name, &own);
+    match value.attribute.spec().kind {
+        Kind::Prose(max) => view! {
+            <Textarea
+                label=label
+                name=name
+                value=typed
+                help=help
+                error=kept.error(name)
+                optional=true
+                rows=5
+                max_length=u32::try_from(max).ok()
+            />
+        }
+        .into_any(),
+        spec => {
+            let max = if let Kind::Line(max) = spec { max } else { 254 };
+            view! {
+                <Field
+                    label=label
+                    name=name
+                    kind=kind
+                    value=typed
+                    help=help
+                    error=kept.error(name)
+                    optional=true
+                    max_length=u32::try_from(max).ok()
+                />
+            }
+            .into_any()
+        }
+    }
+}
+
+fn locked_field(value: &ProfileValue) -> AnyView {
+    let own = value.own.as_ref().map(|own| {
+        format!(
+            "Your own value “{}” is kept and returns when the rule is lifted.",
+            own.value
+        )
+    });
+    view! {
+        <LockedField
+            label=words::attribute(value.attribute)
+            value=value.resolved.value.as_ref().map(ToString::to_string).unwrap_or_default()
+            lock=format!("Locked by rule {}", value.rule.rule.id)
+            help=own
+        />
+    }
+    .into_any()
+}
+
+/// `POST /people/{id}/edit`
+pub async fn save(
+    visit: Visit,
+    Path(who): Path<String>,
+    posted: Posted,
+) -> Result<Response, AppError> {
+    let who = EmployeeId(id(&who)?);
+    let edits: BTreeMap<_, _> = posted
+        .fields()
+        .map(|(name, text)| {
+            (
+                name.to_owned(),
+                Some(text.trim())
+                    .filter(|text| !text.is_empty())
+                    .map(Value::from),
+            )
+        })
+        .collect();
+    let result = visit
+        .portal
+        .store
+        .edit_profile(&visit.viewer, who, edits)
+        .await;
+    let home = format!("/people/{who}");
+    answer(
+        &visit.session,
+        &posted,
+        result,
+        &format!("{home}/edit"),
+        |_| home,
+        "Your profile is saved.",
+    )
+    .await
+}
+
+/// `POST /people/{id}/photo`
+pub async fn photo(
+    visit: Visit,
+    Path(who): Path<String>,
+    mut form: Multipart,
+) -> Result<Response, AppError> {
+    let who = EmployeeId(id(&who)?);
+    let unreadable = || Violation::BadFormat {
+        field: "photo".into(),
+        expected: "photo".into(),
+    };
+    let mut bytes = None;
+    while let Ok(Some(field)) = form.next_field().await {
+        if field.name() == Some("photo") {
+            bytes = field.bytes().await.ok();
+        }
+    }
+    let result = match bytes.filter(|bytes| !bytes.is_empty()) {
+        Some(bytes) => {
+            visit
+                .portal
+                .store
+                .set_photo(&visit.viewer, who, bytes.to_vec())
+                .await
+        }
+        None => Err(unreadable().into()),
+    };
+    let edit = format!("/people/{who}/edit");
+    let posted = Posted::nothing_kept(format!("/people/{who}/photo"));
+    answer(
+        &visit.session,
+        &posted,
+        result,
+        &edit,
+        |()| format!("/people/{who}"),
+        "Your picture is set.",
+    )
+    .await
+}
