@@ -92,7 +92,7 @@ const ATTRIBUTES: [(&str, Attribute); 17] = [
 ];
 const OTHERS: [&str; 5] = ["employee_number", "unit", "manager", "active", "changed_at"];
 
-/// A folder of CSV files; the columns are described in the source of this module.
+/// A folder of CSV files, with the columns that [this module](self) describes.
 #[derive(Debug)]
 pub struct CsvFolder {
     folder: PathBuf,

@@ -12,7 +12,7 @@ use domain::erp::{Fault, OrgUnit, Photo, Vacancy, Watermark, Worker};
 use futures::stream::BoxStream;
 use serde::Serialize;
 
-mod csv;
+pub mod csv;
 pub mod demo;
 mod net;
 mod odoo;

@@ -216,6 +216,18 @@ impl Odoo {
         Ok(view)
     }
 
+    /// What `view` lacks of all that is used, by name.
+    fn missing(&self, view: &View) -> String {
+        let used = ATTRIBUTES
+            .into_iter()
+            .chain([(self.number_field.as_str(), Attribute::EmployeeNumber)]);
+        let lacks = used.filter(|(field, _)| !view.fields.iter().any(|(name, _)| name == field));
+        lacks
+            .map(|(_, attribute)| attribute.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
     async fn page(&self, after: &Position) -> Result<Option<(Page, Position)>, Error> {
         let view = self.view().await?;
         let body = json!({
@@ -239,6 +251,19 @@ impl Odoo {
             ));
         }
         let mut faults = Vec::new();
+        // Values that may not be read any more vanish from profiles: a run has to say why.
+        if after.id == 0 && view.model == PUBLIC {
+            let what = format!(
+                "public profiles are read instead, without {}",
+                self.missing(view)
+            );
+            let mut notes = Notes {
+                place: EMPLOYEE.into(),
+                external_id: None,
+                faults: &mut faults,
+            };
+            notes.field("the key's rights", what);
+        }
         let mut workers: Vec<Worker> = rows
             .iter()
             .filter_map(|row| worker(row, view, &mut faults))
@@ -360,35 +385,24 @@ impl Odoo {
 impl ErpAdapter for Odoo {
     async fn probe(&self) -> Result<Probe, Error> {
         let view = self.view().await?;
-        let mut access = vec![if view.model == EMPLOYEE {
-            let missing: Vec<_> = ATTRIBUTES
-                .iter()
-                .filter(|(name, _)| !view.has(name))
-                .map(|(_, attribute)| attribute.name())
-                .collect();
-            Access {
-                what: format!("Employees ({EMPLOYEE})"),
-                readable: if missing.is_empty() {
-                    Readable::Yes
-                } else {
-                    Readable::Reduced
-                },
-                note: if missing.is_empty() {
-                    "Every field that is used may be read.".into()
-                } else {
-                    format!("Not readable with this key: {}.", missing.join(", "))
-                },
-            }
-        } else {
-            Access {
-                what: format!("Employees ({EMPLOYEE})"),
-                readable: Readable::Reduced,
-                note: format!(
-                    "This key may only read public profiles ({PUBLIC}): name, title, unit, superior, place, mail and \
-                     telephone. For start and birth dates and the employee number, give its user the right \
-                     Employees: Officer in Odoo."
-                ),
-            }
+        let missing = self.missing(view);
+        let mut access = vec![Access {
+            what: format!("Employees ({EMPLOYEE})"),
+            readable: if missing.is_empty() {
+                Readable::Yes
+            } else {
+                Readable::Reduced
+            },
+            note: if missing.is_empty() {
+                "Every field that is used may be read.".to_owned()
+            } else if view.model == EMPLOYEE {
+                format!("Not readable with this key: {missing}.")
+            } else {
+                format!(
+                    "This key may read public profiles ({PUBLIC}) only, without {missing}. \
+                     For all, give its user the right Employees: Officer in Odoo."
+                )
+            },
         }];
         let people = self.count(view.model).await?;
         let mut try_out = |what: &str, result: &Result<(), Error>, yes: &str, no: &str| {
@@ -540,10 +554,6 @@ impl ErpAdapter for Odoo {
 }
 
 impl View {
-    fn has(&self, field: &str) -> bool {
-        self.fields.iter().any(|(name, _)| name == field)
-    }
-
     fn names(&self) -> Vec<&str> {
         let own = ["id", "write_date", "active", "parent_id", "department_id"];
         own.into_iter()

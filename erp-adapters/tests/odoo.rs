@@ -458,6 +458,12 @@ async fn a_plain_user_reads_public_profiles_and_is_told_so() {
     assert_eq!((probe.system.as_str(), probe.people), ("Odoo", 1));
     let pages = pull(&adapter).await.expect("a pull");
     assert_eq!(pages[0].workers[0].name(), "Person 1");
+    assert_eq!(pages[0].faults.len(), 1);
+    let told = &pages[0].faults[0].what;
+    assert!(
+        told.contains("without title,") && told.ends_with("employeeNumber"),
+        "{told}"
+    );
     assert_eq!(pages[0].workers[0].photo, None);
     let structure = adapter.units().await.expect("a structure");
     assert_eq!(structure.units, []);
