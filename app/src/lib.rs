@@ -22,6 +22,8 @@ pub mod org;
 #[cfg(feature = "ssr")]
 pub mod people;
 #[cfg(feature = "ssr")]
+pub mod policy;
+#[cfg(feature = "ssr")]
 pub mod portal;
 
 /// Every page and form. The server adds its layers and its other doors.
@@ -32,6 +34,7 @@ pub fn routes() -> axum::Router<portal::Portal> {
         .merge(home::routes())
         .merge(people::routes())
         .merge(org::routes())
+        .merge(policy::routes())
 }
 
 /// Called once by the script of a page with islands, before it wakes them.
