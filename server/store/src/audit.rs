@@ -220,7 +220,7 @@ pub(crate) fn person(id: EmployeeId) -> String {
     format!("person:{id}")
 }
 
-fn person_in(text: &str) -> Option<EmployeeId> {
+pub(crate) fn person_in(text: &str) -> Option<EmployeeId> {
     text.strip_prefix("person:")?.parse().ok()
 }
 

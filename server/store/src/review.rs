@@ -1,13 +1,26 @@
 //! Reviews: opened for a reason, read under a record, seen by the reviewed.
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    ConversationId, EmployeeId, MessageId, ReviewId, Viewer,
-    review::{Notice, Reason, Request},
+    Action, ConversationId, EmployeeId, MessageId, Relation, ReviewId, UnitId, Viewer, Violation,
+    review::{self, Edge, Notice, Oversight, OversightRule, Reach, Reason, Request, Span, When},
+    text,
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, Set,
+    Value, prelude::Uuid,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::{Page, Result, Store, people::PersonCard};
+use crate::{
+    Error, Page, Result, Store, audit, chat, db,
+    entity::{conversation, message, review as row},
+    people::{self, PersonCard},
+};
 
 /// A review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +130,17 @@ pub struct Look {
     pub q: Option<String>,
 }
 
+/// Most characters of a search.
+const SEARCH_MAX: usize = 200;
+/// How many lines a search reads at once, and at the most for one page: it
+/// holds the log's head meanwhile.
+const CHUNK: usize = 500;
+const SCAN_MAX: usize = 5_000;
+/// What [`Store::profile`] records when somebody sees private attributes.
+const PRIVATE_READ: &str = "profile.private_read";
+/// How many looks stand on a page.
+const LOOKS: usize = 50;
+
 impl Store {
     /// Opens a review.
     ///
@@ -124,7 +148,67 @@ impl Store {
     /// [`crate::Error::NotFound`] for whom the viewer does not oversee or whose
     /// unit's policy is off, [`crate::Error::Invalid`].
     pub async fn open_review(&self, viewer: &Viewer, request: Request) -> Result<Review> {
-        todo!()
+        let me = viewer.id().ok_or(Error::NotFound)?;
+        let request = request.checked(self.now())?;
+        let range = range(&request)?;
+        let mut change = self.change().await?;
+        let rule = self
+            .may_open(&change.tx, viewer, request.subject, range)
+            .await?;
+        let review = row::Model {
+            id: ReviewId::new(change.at, self.random()).0,
+            reviewer_id: me.0,
+            subject_id: request.subject.0,
+            category: request.reason.category,
+            reason: request.reason.text,
+            case_ref: request.case,
+            from_at: range.from,
+            to_at: range.to,
+            opened_at: change.at,
+            expires_at: change.at + TimeDelta::days(rule.max_days.into()),
+            ended_at: None,
+            finding: None,
+            notice: notice_name(rule.notice).to_owned(),
+        };
+        row::Entity::insert(review.clone().into_active_model())
+            .exec_without_returning(&change.tx)
+            .await?;
+        change.record(
+            viewer,
+            "review.opened",
+            audit::person(request.subject),
+            json!({
+                "review": review.id, "category": review.category, "reason": review.reason, "case": review.case_ref,
+                "from": review.from_at, "to": review.to_at, "expires_at": review.expires_at, "notice": review.notice,
+            }),
+        );
+        change.commit().await?;
+        self.shown_review(review).await
+    }
+
+    /// The rule under which the viewer may review the subject's words of `range`:
+    /// above them now, or at some time in it where the policy says at the time.
+    async fn may_open(
+        &self,
+        conn: &impl ConnectionTrait,
+        viewer: &Viewer,
+        subject: EmployeeId,
+        range: Span,
+    ) -> Result<OversightRule> {
+        let me = viewer.id().ok_or(Error::NotFound)?;
+        // Who was below once and is above now is a superior.
+        if self.chart().chart.oversees(subject, me)
+            || !viewer.may(Relation::Superior, Action::OpenReview)
+        {
+            return Err(Error::NotFound);
+        }
+        let oversight = self.oversight(&Viewer::system("review")).await?;
+        let sight = self.sight(conn, &oversight, me, subject).await?;
+        let above = sight.reach.now || !sight.windows(range).is_empty();
+        sight
+            .rule
+            .filter(|rule| rule.on && above)
+            .ok_or(Error::NotFound)
     }
 
     /// The viewer's own reviews, the latest first.
@@ -132,7 +216,14 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn reviews(&self, viewer: &Viewer) -> Result<Vec<Review>> {
-        todo!()
+        let me = viewer.id().ok_or(Error::NotFound)?;
+        let rows = row::Entity::find()
+            .filter(row::Column::ReviewerId.eq(me.0))
+            .order_by_desc(row::Column::OpenedAt)
+            .order_by_desc(row::Column::Id)
+            .all(self.db())
+            .await?;
+        shown(self.db(), rows).await
     }
 
     /// One of the viewer's own reviews.
@@ -140,7 +231,15 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn review(&self, viewer: &Viewer, id: ReviewId) -> Result<Review> {
-        todo!()
+        let review = own(self.db(), viewer, id).await?;
+        self.shown_review(review).await
+    }
+
+    async fn shown_review(&self, review: row::Model) -> Result<Review> {
+        shown(self.db(), vec![review])
+            .await?
+            .pop()
+            .ok_or(Error::NotFound)
     }
 
     /// The conversations in a review's reach; listing them is recorded.
@@ -148,7 +247,32 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`.
     pub async fn review_scope(&self, viewer: &Viewer, id: ReviewId) -> Result<Vec<InScope>> {
-        todo!()
+        let mut change = self.change().await?;
+        let review = own_open(&change.tx, viewer, id, change.at).await?;
+        let subject = EmployeeId(review.subject_id);
+        let oversight = self.oversight(&Viewer::system("review")).await?;
+        let sight = self
+            .sight(
+                &change.tx,
+                &oversight,
+                EmployeeId(review.reviewer_id),
+                subject,
+            )
+            .await?;
+        let windows = sight.windows(range_of(&review));
+        let scope = if windows.is_empty() {
+            Vec::new()
+        } else {
+            in_scope(&change.tx, subject, &windows).await?
+        };
+        change.record(
+            viewer,
+            "review.listed",
+            audit::person(subject),
+            json!({ "review": id, "conversations": scope.iter().map(|found| found.conversation).collect::<Vec<_>>() }),
+        );
+        change.commit().await?;
+        Ok(scope)
     }
 
     /// A page of a review. The audit entry of the look is in the same
@@ -156,8 +280,81 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`, [`crate::Error::Invalid`].
-    pub async fn review_messages(&self, viewer: &Viewer, id: ReviewId, query: &ReviewQuery) -> Result<ReviewPage> {
-        todo!()
+    pub async fn review_messages(
+        &self,
+        viewer: &Viewer,
+        id: ReviewId,
+        query: &ReviewQuery,
+    ) -> Result<ReviewPage> {
+        let limit = query.limit.unwrap_or(50);
+        if !(1..=100).contains(&limit) {
+            let (value, allowed) = (limit.to_string(), "1 to 100".to_owned());
+            return Err(Violation::Unknown {
+                field: "limit".into(),
+                value,
+                allowed,
+            }
+            .into());
+        }
+        let q = text::line("q", &query.q, SEARCH_MAX)?;
+        let after = query
+            .cursor
+            .as_deref()
+            .map(|cursor| Position::parse(cursor).ok_or_else(people::bad_cursor));
+        let after = after.transpose()?;
+
+        let at = self.now();
+        let tx = db::write(self.db()).await?;
+        let review = own_open(&tx, viewer, id, at).await?;
+        let subject = EmployeeId(review.subject_id);
+        let oversight = self.oversight(&Viewer::system("review")).await?;
+        let mut reading = Reading {
+            store: self,
+            oversight: &oversight,
+            reviewer: EmployeeId(review.reviewer_id),
+            subject,
+            conversation: query.conversation,
+            words: text::fold(&q)
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            sights: HashMap::new(),
+        };
+        let (items, next) = reading
+            .page(&tx, range_of(&review), after, limit as usize)
+            .await?;
+        let senders: BTreeSet<_> = items.iter().map(|line| line.sender).collect();
+        let people = people::cards(&tx, senders).await?.into_values().collect();
+
+        let mut places: BTreeMap<ConversationId, (i64, i64, u64)> = BTreeMap::new();
+        for line in &items {
+            let (first, last, lines) = places
+                .entry(line.conversation)
+                .or_insert((line.seq, line.seq, 0));
+            (*first, *last, *lines) = ((*first).min(line.seq), (*last).max(line.seq), *lines + 1);
+        }
+        let read: Vec<_> = places
+            .into_iter()
+            .map(|(conversation, (first, last, lines))| {
+                json!({ "conversation": conversation, "first": first, "last": last, "lines": lines })
+            })
+            .collect();
+        let detail = json!({
+            "review": id, "conversation": query.conversation, "q": (!q.is_empty()).then_some(&q), "cursor": query.cursor,
+            "messages": items.iter().filter(|line| line.subject).count(), "lines": items.len(), "read": read,
+        });
+        let record = audit::record(viewer, "review.read", audit::person(subject), detail);
+        let entry = audit::append(&tx, record, at).await?.seq;
+        tx.commit().await?;
+        let page = Page {
+            items,
+            next_cursor: next.map(|next| next.to_string()),
+        };
+        Ok(ReviewPage {
+            page,
+            people,
+            entry,
+        })
     }
 
     /// Moves the end of a review that is still open, within the policy's days from now.
@@ -165,7 +362,26 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`, [`crate::Error::Invalid`].
     pub async fn extend_review(&self, viewer: &Viewer, id: ReviewId, why: &str) -> Result<Review> {
-        todo!()
+        let why = text::required("why", text::prose("why", why, 2000)?)?;
+        let mut change = self.change().await?;
+        let review = own_open(&change.tx, viewer, id, change.at).await?;
+        let subject = EmployeeId(review.subject_id);
+        let rule = self
+            .may_open(&change.tx, viewer, subject, range_of(&review))
+            .await?;
+        let before = review.expires_at;
+        let after = before.max(change.at + TimeDelta::days(rule.max_days.into()));
+        let mut row = review.into_active_model();
+        row.expires_at = Set(after);
+        let review = row.update(&change.tx).await?;
+        change.record(
+            viewer,
+            "review.extended",
+            audit::person(subject),
+            json!({ "review": id, "why": why, "before": before, "after": after }),
+        );
+        change.commit().await?;
+        self.shown_review(review).await
     }
 
     /// Ends a review, with what was found.
@@ -173,7 +389,18 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`, [`crate::Error::Invalid`].
     pub async fn end_review(&self, viewer: &Viewer, id: ReviewId, finding: &str) -> Result<Review> {
-        todo!()
+        let finding = text::required("finding", text::prose("finding", finding, 2000)?)?;
+        let mut change = self.change().await?;
+        let review = own_open(&change.tx, viewer, id, change.at).await?;
+        let subject = EmployeeId(review.subject_id);
+        let mut row = review.into_active_model();
+        row.ended_at = Set(Some(change.at));
+        row.finding = Set(Some(finding.clone()));
+        let review = row.update(&change.tx).await?;
+        let detail = json!({ "review": id, "finding": finding });
+        change.record(viewer, "review.ended", audit::person(subject), detail);
+        change.commit().await?;
+        self.shown_review(review).await
     }
 
     /// What the audit log has recorded of a review, oldest first: the reviewer's own trace.
@@ -181,7 +408,18 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn review_trace(&self, viewer: &Viewer, id: ReviewId) -> Result<Vec<Look>> {
-        todo!()
+        let review = own(self.db(), viewer, id).await?;
+        let ask = "SELECT seq, at, actor, action, detail FROM audit_entries \
+                   WHERE subject = $1 AND action LIKE 'review.%' AND detail LIKE $2 ORDER BY seq";
+        let values = [
+            audit::person(EmployeeId(review.subject_id)).into(),
+            of_review(id).into(),
+        ];
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), ask, values))
+            .await?;
+        looks(self.db(), &rows).await
     }
 
     /// Who looked at what of the viewer's, the latest first, as the policy says.
@@ -189,14 +427,619 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`].
     pub async fn looked_at(&self, viewer: &Viewer, cursor: Option<&str>) -> Result<Page<Look>> {
-        todo!()
+        let me = viewer.id().ok_or(Error::NotFound)?;
+        self.allow_about(viewer, me, Action::ReadLookedAt)?;
+        let before = match cursor {
+            Some(cursor) => cursor.parse().map_err(|_| people::bad_cursor())?,
+            None => i64::MAX,
+        };
+        let secret: Vec<Uuid> = row::Entity::find()
+            .select_only()
+            .column(row::Column::Id)
+            .filter(row::Column::SubjectId.eq(me.0))
+            .filter(row::Column::Notice.eq(notice_name(Notice::AtTheEnd)))
+            .filter(row::Column::EndedAt.is_null())
+            .filter(row::Column::ExpiresAt.gt(self.now()))
+            .into_tuple()
+            .all(self.db())
+            .await?;
+        let mut ask = "SELECT seq, at, actor, action, detail FROM audit_entries WHERE subject = $1 AND actor <> $1 \
+                       AND actor LIKE 'person:%' AND (action LIKE 'review.%' OR action = $2) AND seq < $3"
+            .to_owned();
+        let mut values: Vec<Value> =
+            vec![audit::person(me).into(), PRIVATE_READ.into(), before.into()];
+        for review in secret {
+            values.push(of_review(ReviewId(review)).into());
+            ask += &format!(" AND detail NOT LIKE ${}", values.len());
+        }
+        ask += &format!(" ORDER BY seq DESC LIMIT {}", LOOKS + 1);
+        let mut rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), ask, values))
+            .await?;
+        let more = rows.len() > LOOKS;
+        rows.truncate(LOOKS);
+        let items = looks(self.db(), &rows).await?;
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|look| look.entry.to_string());
+        Ok(Page { items, next_cursor })
     }
 
-    /// Whom the viewer may open a review about: those overseen whose unit's policy is on.
+    /// Whom the viewer may open a review about: those overseen whose unit's policy is on, by name.
     ///
     /// # Errors
     /// [`crate::Error::Db`].
     pub async fn reviewable(&self, viewer: &Viewer) -> Result<Vec<PersonCard>> {
-        todo!()
+        let Some(me) = viewer.id() else {
+            return Ok(Vec::new());
+        };
+        let oversight = self.oversight(&Viewer::system("review")).await?;
+        let snapshot = self.chart();
+        let chart = &snapshot.chart;
+        let on = |id: &EmployeeId| {
+            oversight
+                .in_force(chart.units_of(*id))
+                .is_some_and(|rule| rule.on)
+        };
+        let ids: Vec<_> = chart.subtree(me).iter().copied().filter(on).collect();
+        let mut cards: Vec<_> = people::cards(self.db(), ids).await?.into_values().collect();
+        cards.sort_by_cached_key(|card| (text::fold(&card.display_name), card.id));
+        Ok(cards)
     }
+
+    /// How `reviewer` may see the words of `writer`.
+    async fn sight(
+        &self,
+        conn: &impl ConnectionTrait,
+        oversight: &Oversight,
+        reviewer: EmployeeId,
+        writer: EmployeeId,
+    ) -> Result<Sight> {
+        let mut sights = self.sights(conn, oversight, reviewer, &[writer]).await?;
+        sights.remove(&writer).ok_or(Error::NotFound)
+    }
+
+    /// How `reviewer` may see the words of each of the writers; unknown people are absent.
+    async fn sights(
+        &self,
+        conn: &impl ConnectionTrait,
+        oversight: &Oversight,
+        reviewer: EmployeeId,
+        writers: &[EmployeeId],
+    ) -> Result<HashMap<EmployeeId, Sight>> {
+        let history = edges_above(conn, writers).await?;
+        let units = units(conn, writers).await?;
+        let snapshot = self.chart();
+        let sight = |(writer, unit): (EmployeeId, Option<UnitId>)| {
+            let path = unit.map_or(&[][..], |unit| snapshot.chart.unit_path(unit));
+            let reach = if writer == reviewer {
+                Reach::default()
+            } else {
+                Reach {
+                    now: snapshot.chart.oversees(reviewer, writer),
+                    spans: review::spans_above(&history, reviewer, writer),
+                }
+            };
+            (
+                writer,
+                Sight {
+                    rule: oversight.in_force(path).cloned(),
+                    reach,
+                },
+            )
+        };
+        Ok(units.into_iter().map(sight).collect())
+    }
+}
+
+/// How a reviewer may see the words of one person.
+struct Sight {
+    rule: Option<OversightRule>,
+    reach: Reach,
+}
+
+impl Sight {
+    /// Whether words of that moment may be read.
+    fn reads(&self, sent_at: DateTime<Utc>) -> bool {
+        review::may_read(self.rule.as_ref(), &self.reach, sent_at)
+    }
+
+    /// The parts of `range` whose words may be read: what [`review::may_read`] says, for SQL.
+    fn windows(&self, range: Span) -> Vec<Span> {
+        match self
+            .rule
+            .as_ref()
+            .filter(|rule| rule.on)
+            .map(|rule| rule.when)
+        {
+            Some(When::Now) if self.reach.now => vec![range],
+            Some(When::AtTheTime) => self
+                .reach
+                .spans
+                .iter()
+                .filter_map(|span| overlap(*span, range))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn overlap(a: Span, b: Span) -> Option<Span> {
+    let from = a.from.max(b.from);
+    let to = a.to.into_iter().chain(b.to).min();
+    to.is_none_or(|to| from < to).then_some(Span { from, to })
+}
+
+/// The range of a request, within what both databases can keep and sort.
+fn range(request: &Request) -> Result<Span> {
+    let last = DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let micros = |at: DateTime<Utc>| {
+        let at = at.clamp(DateTime::UNIX_EPOCH, last);
+        DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+    };
+    let from = micros(request.from.unwrap_or(DateTime::UNIX_EPOCH));
+    let to = request.to.map(micros);
+    if to.is_some_and(|to| to <= from) {
+        return Err(Violation::EmptyRange { field: "to".into() }.into());
+    }
+    Ok(Span { from, to })
+}
+
+fn range_of(review: &row::Model) -> Span {
+    Span {
+        from: review.from_at,
+        to: review.to_at,
+    }
+}
+
+fn notice_name(notice: Notice) -> &'static str {
+    match notice {
+        Notice::AtOnce => "at_once",
+        Notice::AtTheEnd => "at_the_end",
+    }
+}
+
+/// What the detail of every entry about the review is like. An id cannot come
+/// in by a person's words: quotes in those are escaped.
+fn of_review(id: ReviewId) -> String {
+    format!("%\"review\":\"{id}\"%")
+}
+
+async fn own(conn: &impl ConnectionTrait, viewer: &Viewer, id: ReviewId) -> Result<row::Model> {
+    let review = row::Entity::find_by_id(id.0).one(conn).await?;
+    review
+        .filter(|review| viewer.id() == Some(EmployeeId(review.reviewer_id)))
+        .ok_or(Error::NotFound)
+}
+
+/// One of the viewer's own reviews that is open, locked, so that it does not end meanwhile.
+async fn own_open(
+    tx: &impl ConnectionTrait,
+    viewer: &Viewer,
+    id: ReviewId,
+    now: DateTime<Utc>,
+) -> Result<row::Model> {
+    let review = row::Entity::find_by_id(id.0)
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    let review = review
+        .filter(|review| viewer.id() == Some(EmployeeId(review.reviewer_id)))
+        .ok_or(Error::NotFound)?;
+    if review.ended_at.is_some() || review.expires_at <= now {
+        return Err(Error::Conflict("review_over"));
+    }
+    Ok(review)
+}
+
+/// Reviews with the people in them.
+async fn shown(conn: &impl ConnectionTrait, rows: Vec<row::Model>) -> Result<Vec<Review>> {
+    let ids: BTreeSet<_> = rows
+        .iter()
+        .flat_map(|row| [EmployeeId(row.reviewer_id), EmployeeId(row.subject_id)])
+        .collect();
+    let cards = people::cards(conn, ids).await?;
+    let card = |id| cards.get(&EmployeeId(id)).cloned().ok_or(Error::NotFound);
+    rows.into_iter()
+        .map(|row| {
+            Ok(Review {
+                id: ReviewId(row.id),
+                reviewer: card(row.reviewer_id)?,
+                subject: card(row.subject_id)?,
+                reason: Reason {
+                    category: row.category,
+                    text: row.reason,
+                },
+                case: row.case_ref,
+                from: row.from_at,
+                to: row.to_at,
+                opened_at: row.opened_at,
+                expires_at: row.expires_at,
+                ended_at: row.ended_at,
+                finding: row.finding,
+                notice: if row.notice == notice_name(Notice::AtTheEnd) {
+                    Notice::AtTheEnd
+                } else {
+                    Notice::AtOnce
+                },
+            })
+        })
+        .collect()
+}
+
+/// Everyone who ever was above the writers, as the edges between them, in one query.
+async fn edges_above(conn: &impl ConnectionTrait, writers: &[EmployeeId]) -> Result<Vec<Edge>> {
+    if writers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = format!(
+        "WITH RECURSIVE up (id) AS (SELECT column1 FROM (VALUES {}) AS v \
+         UNION SELECT h.manager_id FROM manager_history h JOIN up ON h.employee_id = up.id) \
+         SELECT h.employee_id, h.manager_id, h.from_at, h.to_at \
+         FROM manager_history h JOIN up ON up.id = h.employee_id ORDER BY h.employee_id, h.from_at",
+        chat::rows(writers.len(), 1)
+    );
+    let rows = conn
+        .query_all_raw(db::sql(conn, ask, writers.iter().map(|id| id.0.into())))
+        .await?;
+    let edge = |row: &QueryResult| {
+        Ok(Edge {
+            employee: EmployeeId(row.try_get("", "employee_id")?),
+            manager: EmployeeId(row.try_get("", "manager_id")?),
+            from: row.try_get("", "from_at")?,
+            to: row.try_get("", "to_at")?,
+        })
+    };
+    rows.iter().map(edge).collect()
+}
+
+/// The units of people, also of those who left.
+async fn units(
+    conn: &impl ConnectionTrait,
+    ids: &[EmployeeId],
+) -> Result<Vec<(EmployeeId, Option<UnitId>)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = format!(
+        "SELECT id, unit_id FROM employees WHERE id IN ({})",
+        db::places(1, ids.len())
+    );
+    let rows = conn
+        .query_all_raw(db::sql(conn, ask, ids.iter().map(|id| id.0.into())))
+        .await?;
+    let unit = |row: &QueryResult| {
+        let unit: Option<Uuid> = row.try_get("", "unit_id")?;
+        Ok((EmployeeId(row.try_get("", "id")?), unit.map(UnitId)))
+    };
+    rows.iter().map(unit).collect()
+}
+
+/// `(… OR …)` for messages `alias` within one of the windows.
+fn within(alias: &str, windows: &[Span], values: &mut Vec<Value>) -> String {
+    let mut parts = Vec::new();
+    for window in windows {
+        values.push(window.from.into());
+        let mut part = format!("{alias}.sent_at >= ${}", values.len());
+        if let Some(to) = window.to {
+            values.push(to.into());
+            part += &format!(" AND {alias}.sent_at < ${}", values.len());
+        }
+        parts.push(part);
+    }
+    format!("({})", parts.join(" OR "))
+}
+
+/// The conversations in which the subject wrote within the windows, the latest first.
+async fn in_scope(
+    conn: &impl ConnectionTrait,
+    subject: EmployeeId,
+    windows: &[Span],
+) -> Result<Vec<InScope>> {
+    let mut values: Vec<Value> = vec![subject.0.into()];
+    let within = within("m", windows, &mut values);
+    let ask = format!(
+        "SELECT m.conversation_id, count(*) AS messages, max(m.sent_at) AS last_at FROM messages m \
+         WHERE m.sender_id = $1 AND {within} GROUP BY m.conversation_id ORDER BY last_at DESC, m.conversation_id"
+    );
+    let rows = conn.query_all_raw(db::sql(conn, ask, values)).await?;
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| Ok(ConversationId(row.try_get("", "conversation_id")?)))
+        .collect::<Result<_>>()?;
+    let titles: HashMap<_, _> = conversation::Entity::find()
+        .filter(conversation::Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .all(conn)
+        .await?
+        .into_iter()
+        .map(|row| (ConversationId(row.id), row.title))
+        .collect();
+    let members = chat::members_now(conn, ids.iter().copied()).await?;
+    let everyone: BTreeSet<_> = members
+        .values()
+        .flat_map(|members| members.iter().copied())
+        .collect();
+    let cards = people::cards(conn, everyone).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for (row, id) in rows.iter().zip(ids) {
+        let members: Vec<_> = members
+            .get(&id)
+            .map_or(&[][..], |members| members)
+            .iter()
+            .filter_map(|member| cards.get(member))
+            .cloned()
+            .collect();
+        let names = || {
+            members
+                .iter()
+                .map(|card| card.display_name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        found.push(InScope {
+            conversation: id,
+            title: titles.get(&id).cloned().flatten().unwrap_or_else(names),
+            members,
+            messages: u64::try_from(row.try_get::<i64>("", "messages")?).unwrap_or(0),
+            last_at: row.try_get("", "last_at")?,
+        });
+    }
+    Ok(found)
+}
+
+/// A line's place in the order of time.
+#[derive(Clone, Copy)]
+struct Position {
+    sent_at: DateTime<Utc>,
+    conversation: ConversationId,
+    seq: i64,
+}
+
+impl Position {
+    fn of(message: &message::Model) -> Self {
+        Self {
+            sent_at: message.sent_at,
+            conversation: ConversationId(message.conversation_id),
+            seq: message.seq,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (at, conversation, seq) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self {
+            sent_at: DateTime::from_timestamp_micros(at.parse().ok()?)?,
+            conversation: conversation.parse().ok()?,
+            seq: seq.parse().ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}.{}.{}",
+            self.sent_at.timestamp_micros(),
+            self.conversation,
+            self.seq
+        )
+    }
+}
+
+/// One look into a review.
+struct Reading<'a> {
+    store: &'a Store,
+    oversight: &'a Oversight,
+    reviewer: EmployeeId,
+    subject: EmployeeId,
+    conversation: Option<ConversationId>,
+    /// What is searched for, folded; without any, every line is shown.
+    words: Vec<String>,
+    sights: HashMap<EmployeeId, Sight>,
+}
+
+impl Reading<'_> {
+    /// The lines after a place, and where to go on.
+    async fn page(
+        &mut self,
+        conn: &impl ConnectionTrait,
+        range: Span,
+        mut after: Option<Position>,
+        limit: usize,
+    ) -> Result<(Vec<ReviewedMessage>, Option<Position>)> {
+        let mut lines = Vec::new();
+        self.look_up(conn, &[self.subject]).await?;
+        let windows = self
+            .sights
+            .get(&self.subject)
+            .map(|sight| sight.windows(range))
+            .unwrap_or_default();
+        if windows.is_empty() {
+            return Ok((lines, None));
+        }
+        let chunk = if self.words.is_empty() {
+            limit + 1
+        } else {
+            CHUNK
+        };
+        let mut scanned = 0;
+        loop {
+            let messages = self.messages(conn, &windows, after, chunk).await?;
+            let senders: BTreeSet<_> = messages
+                .iter()
+                .map(|message| EmployeeId(message.sender_id))
+                .collect();
+            let unknown: Vec<_> = senders
+                .into_iter()
+                .filter(|id| !self.sights.contains_key(id))
+                .collect();
+            self.look_up(conn, &unknown).await?;
+            let last = messages.len() < chunk;
+            scanned += messages.len();
+            for message in messages {
+                if lines.len() == limit {
+                    return Ok((lines, after));
+                }
+                after = Some(Position::of(&message));
+                lines.extend(self.line(message));
+            }
+            if last {
+                return Ok((lines, None));
+            }
+            if scanned >= SCAN_MAX {
+                return Ok((lines, after));
+            }
+        }
+    }
+
+    async fn look_up(&mut self, conn: &impl ConnectionTrait, writers: &[EmployeeId]) -> Result<()> {
+        let sights = self
+            .store
+            .sights(conn, self.oversight, self.reviewer, writers)
+            .await?;
+        self.sights.extend(sights);
+        Ok(())
+    }
+
+    /// What the reviewer sees of a message; nothing if it is not what was searched for.
+    fn line(&self, message: message::Model) -> Option<ReviewedMessage> {
+        let sender = EmployeeId(message.sender_id);
+        let subject = sender == self.subject;
+        let context = || {
+            let rule = self
+                .sights
+                .get(&self.subject)
+                .and_then(|sight| sight.rule.as_ref());
+            !subject && rule.is_some_and(|rule| rule.on && rule.context)
+        };
+        let readable = self
+            .sights
+            .get(&sender)
+            .is_some_and(|sight| sight.reads(message.sent_at))
+            || context();
+        let searching = !self.words.is_empty();
+        let hit = searching && readable && {
+            let body = text::fold(&message.body);
+            self.words.iter().all(|word| body.contains(word))
+        };
+        (hit || !searching).then(|| ReviewedMessage {
+            id: MessageId(message.id),
+            conversation: ConversationId(message.conversation_id),
+            seq: message.seq,
+            sender,
+            sent_at: message.sent_at,
+            body: readable.then_some(message.body),
+            subject,
+            hit,
+        })
+    }
+
+    /// Messages of the conversations in which the subject wrote within the
+    /// windows, sent within them while the subject was there.
+    async fn messages(
+        &self,
+        conn: &impl ConnectionTrait,
+        windows: &[Span],
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<message::Model>> {
+        let mut values: Vec<Value> = vec![self.subject.0.into()];
+        let written = within("x", windows, &mut values);
+        let sent = within("m", windows, &mut values);
+        let mut ask = format!(
+            "SELECT m.* FROM messages m LEFT JOIN members s \
+             ON s.conversation_id = m.conversation_id AND s.employee_id = $1 \
+             WHERE m.conversation_id IN (SELECT x.conversation_id FROM messages x WHERE x.sender_id = $1 AND {written}) \
+             AND {sent} AND (m.sender_id = $1 \
+             OR (m.seq > s.joined_seq AND (s.left_seq IS NULL OR m.seq <= s.left_seq)))"
+        );
+        if let Some(conversation) = self.conversation {
+            values.push(conversation.0.into());
+            ask += &format!(" AND m.conversation_id = ${}", values.len());
+        }
+        if let Some(after) = after {
+            let first = values.len() + 1;
+            values.extend([
+                after.sent_at.into(),
+                after.conversation.0.into(),
+                after.seq.into(),
+            ]);
+            ask += &format!(
+                " AND (m.sent_at, m.conversation_id, m.seq) > ({})",
+                db::places(first, 3)
+            );
+        }
+        ask += &format!(" ORDER BY m.sent_at, m.conversation_id, m.seq LIMIT {limit}");
+        Ok(message::Entity::find()
+            .from_raw_sql(db::sql(conn, ask, values))
+            .all(conn)
+            .await?)
+    }
+}
+
+/// What is read of an entry's detail.
+#[derive(Deserialize)]
+struct Detail {
+    review: Option<ReviewId>,
+    messages: Option<u64>,
+    q: Option<String>,
+}
+
+/// Entries of the log as looks; entries without a person behind them are left out.
+async fn looks(conn: &impl ConnectionTrait, rows: &[QueryResult]) -> Result<Vec<Look>> {
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let actor: String = row.try_get("", "actor")?;
+        let detail: Detail = serde_json::from_str(&row.try_get::<String>("", "detail")?)?;
+        if let Some(who) = audit::person_in(&actor) {
+            entries.push((row, who, detail));
+        }
+    }
+    let ids: BTreeSet<_> = entries
+        .iter()
+        .filter_map(|(_, _, detail)| detail.review)
+        .map(|id| id.0)
+        .collect();
+    let reviews = row::Entity::find()
+        .filter(row::Column::Id.is_in(ids))
+        .all(conn)
+        .await?;
+    let reviews: HashMap<_, _> = shown(conn, reviews)
+        .await?
+        .into_iter()
+        .map(|review| (review.id, review))
+        .collect();
+    let cards = people::cards(
+        conn,
+        entries
+            .iter()
+            .map(|(_, who, _)| *who)
+            .collect::<BTreeSet<_>>(),
+    )
+    .await?;
+    let mut looks = Vec::with_capacity(entries.len());
+    for (row, who, detail) in entries {
+        let action: String = row.try_get("", "action")?;
+        let what = match action.as_str() {
+            "review.opened" => "opened",
+            "review.extended" => "extended",
+            "review.ended" => "ended",
+            "review.read" if detail.q.is_some() => "searched",
+            PRIVATE_READ => "private_attributes",
+            _ => "read",
+        };
+        looks.push(Look {
+            entry: row.try_get("", "seq")?,
+            at: row.try_get("", "at")?,
+            who: cards.get(&who).cloned().ok_or(Error::NotFound)?,
+            what: what.to_owned(),
+            review: detail.review.and_then(|id| reviews.get(&id).cloned()),
+            messages: detail.messages,
+            q: detail.q,
+        });
+    }
+    Ok(looks)
 }

@@ -36,7 +36,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sea_orm::{
     ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, QueryResult, Statement,
 };
-use store::{Env, Keys, Store, db};
+use store::{Env, Keys, Store, account::Cost, db};
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
@@ -148,7 +148,7 @@ impl World {
             audit: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             seal: [9; 32],
         };
-        let store = Store::open(db.clone(), env.clone(), keys.clone())
+        let store = Store::open_with(db.clone(), env.clone(), keys.clone(), Cost::Least)
             .await
             .unwrap();
         Self {
@@ -224,7 +224,12 @@ impl World {
         let now = self.clock.now();
         self.execute(
             insert,
-            [id.0.into(), name.into(), Vec::<u8>::new().into(), now.into()],
+            [
+                id.0.into(),
+                name.into(),
+                Vec::<u8>::new().into(),
+                now.into(),
+            ],
         )
         .await;
         id
@@ -268,8 +273,7 @@ impl World {
         )
         .await;
         if let Some(manager) = person.manager {
-            let insert =
-                "INSERT INTO manager_history (employee_id, manager_id, from_at) VALUES ($1, $2, $3)";
+            let insert = "INSERT INTO manager_history (employee_id, manager_id, from_at) VALUES ($1, $2, $3)";
             self.execute(insert, [id.0.into(), manager.0.into(), now.into()])
                 .await;
         }
