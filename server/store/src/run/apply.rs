@@ -1,0 +1,708 @@
+//! From a plan to the database: chunk by chunk, each a transaction that is whole in itself.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Attribute, EmployeeId, SourceId, UnitId, Viewer,
+    erp::Worker,
+    sync::{StepKind, Totals},
+    text,
+};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    Live, Phase, Run,
+    live::{Held, Planned, UnitRow, Work},
+    plan::IN_MAX,
+    write_run,
+};
+use crate::{
+    Event, Result, Store, account, audit, change::Change, db, people::ErpRecord, shown, source,
+};
+
+/// Steps in a transaction: few enough that others who write wait for some tenths
+/// of a second at most, enough that the disk is not waited for at every turn.
+const CHUNK: usize = 1_000;
+
+/// A record as the database has it.
+struct Kept {
+    record: ErpRecord,
+    digest: Vec<u8>,
+    photo_wanted: Option<String>,
+}
+
+/// What of a person's row a source decides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Place {
+    active: bool,
+    left_at: Option<DateTime<Utc>>,
+    unit: Option<Uuid>,
+    unit_ref: Option<String>,
+    manager: Option<Uuid>,
+    manager_ref: Option<String>,
+}
+
+/// The rows of one chunk.
+#[derive(Default)]
+struct Rows {
+    joiners: Vec<[Value; 12]>,
+    places: Vec<[Value; 7]>,
+    records: Vec<[Value; 8]>,
+    /// Whose superior ends being it.
+    ended: Vec<[Value; 2]>,
+    begun: Vec<[Value; 3]>,
+    undecided: Vec<[Value; 5]>,
+    decided: Vec<String>,
+    steps: Vec<[Value; 4]>,
+}
+
+impl Store {
+    /// Writes the next steps of the plan.
+    pub(super) async fn apply_chunk(
+        &self,
+        viewer: &Viewer,
+        live: &Live,
+        work: &mut Work,
+    ) -> Result<()> {
+        let to = work.plan.len().min(work.next + CHUNK);
+        let mut run = live.run();
+        run.applied = to as u64;
+        let mut change = self.change_people().await?;
+        write_run(&change.tx, &run, None, change.at).await?;
+        if !work.units_added {
+            add_units(&change.tx, live.source, work).await?;
+        }
+        let (shown, mut totals) = (
+            self.write_steps(viewer, live, work, to, &mut change)
+                .await?,
+            Totals::default(),
+        );
+        shown::reshow(&change.tx, &shown).await?;
+        for planned in &work.plan[work.next..to] {
+            totals.count(planned.kind);
+        }
+        let detail = json!({ "run": live.id, "steps": [work.next + 1, to], "totals": totals });
+        change.record(viewer, "run.applied", source::subject(live.source), detail);
+        change.tell(Event::RunMoved(live.id));
+        change.commit().await?;
+
+        for planned in &mut work.plan[work.next..to] {
+            if let (Some(employee), StepKind::Joiner) = (planned.employee, planned.kind) {
+                let held = Held {
+                    employee,
+                    active: true,
+                    digest: Default::default(),
+                    seen: true,
+                };
+                work.held.insert(planned.external_id.clone(), held);
+            }
+        }
+        work.units_added = true;
+        work.next = to;
+        live.change(|shown| *shown = run);
+        Ok(())
+    }
+
+    /// Writes the steps up to `to`; answers whose shown values may be other ones.
+    async fn write_steps(
+        &self,
+        viewer: &Viewer,
+        live: &Live,
+        work: &Work,
+        to: usize,
+        change: &mut Change<'_>,
+    ) -> Result<Vec<EmployeeId>> {
+        let at = change.at;
+        let steps = &work.plan[work.next..to];
+        let old: Vec<_> = steps
+            .iter()
+            .filter(|planned| !matches!(planned.kind, StepKind::Joiner | StepKind::Undecided))
+            .collect();
+        let mut kept = kept(&change.tx, live.source, &old).await?;
+        let places = places(&change.tx, &old).await?;
+        // Whoever joins in this very chunk can be a superior in it.
+        let joining: HashMap<&str, EmployeeId> = steps
+            .iter()
+            .filter(|planned| planned.kind == StepKind::Joiner)
+            .filter_map(|planned| Some((planned.external_id.as_str(), planned.employee?)))
+            .collect();
+
+        let mut rows = Rows::default();
+        let mut shown = Vec::with_capacity(steps.len());
+        let mut leavers = Vec::new();
+        for (place, planned) in (work.next..).zip(steps) {
+            let step = serde_json::to_string(&work.step(planned))?;
+            rows.steps.push([
+                live.id.0.into(),
+                (place as i64).into(),
+                step.into(),
+                planned.employee.map(|id| id.0).into(),
+            ]);
+            if work.pending.contains_key(&planned.external_id)
+                && planned.kind != StepKind::Undecided
+            {
+                rows.decided.push(planned.external_id.clone());
+            }
+            let Some(employee) = planned.employee else {
+                rows.wait(live.source, work, planned, at)?;
+                continue;
+            };
+            shown.push(employee);
+            let before = kept.remove(&planned.external_id);
+            let Some(record) = rows.record(live.source, planned, employee, before, at)? else {
+                continue;
+            };
+            if planned.kind == StepKind::Leaver {
+                leavers.push((employee, planned));
+                continue;
+            }
+            let was = places.get(&employee.0);
+            let now = work.place(&joining, &record.worker, was, planned.kind);
+            rows.place(employee, planned, was, now, at);
+        }
+        rows.write(&change.tx, live.source).await?;
+        let gone = gone(&change.tx, &leavers, at).await?;
+        account::end_all_sign_ins(&change.tx, &gone, at).await?;
+        let gone: HashSet<_> = gone.into_iter().collect();
+        for (employee, planned) in leavers {
+            if gone.contains(&employee) {
+                let detail = json!({
+                    "run": live.id,
+                    "source": live.source,
+                    "external_id": planned.external_id,
+                });
+                change.record(viewer, "person.left", audit::person(employee), detail);
+                change.tell(Event::SignedOut(employee));
+            }
+        }
+        Ok(shown)
+    }
+
+    /// What comes after the last step: superiors and units that could not be
+    /// found before, the units' new names, how far the source was read. Answers
+    /// the run, and whether anything of people changed.
+    pub(super) async fn apply_rest(
+        &self,
+        viewer: &Viewer,
+        live: &Live,
+        work: &mut Work,
+        watermark: Option<String>,
+    ) -> Result<(Run, bool)> {
+        let mut change = self.change_people().await?;
+        let at = change.at;
+        let mut run = live.run();
+        run.phase = Phase::Done;
+        run.ended_at = Some(at);
+        write_run(&change.tx, &run, Some(&work.findings), at).await?;
+        if !work.units_added {
+            add_units(&change.tx, live.source, work).await?;
+        }
+        let mut shown = find_units(&change.tx, live.source).await?;
+        let found = shown.len() + find_managers(&change.tx, live.source, at).await?;
+        let units = change_units(&change.tx, live.source, work).await?;
+        shown.extend(people_of(&change.tx, &units.renamed).await?);
+        shown.sort_unstable();
+        shown.dedup();
+        shown::reshow(&change.tx, &shown).await?;
+        drop_pending(&change.tx, live.source, &work.no_longer_pending).await?;
+        let update = "UPDATE sources SET last_read_at = $2, watermark = COALESCE($3, watermark) WHERE id = $1";
+        let values = [live.source.0.into(), work.read_at.into(), watermark.into()];
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, values))
+            .await?;
+        let people = run.steps > 0 || found > 0 || units.written > 0;
+        if people {
+            let detail = json!({ "run": live.id, "totals": run.totals, "units": units.written });
+            change.record(viewer, "run.done", source::subject(live.source), detail);
+            change.tell(Event::PeopleChanged);
+        }
+        change.commit().await?;
+        Ok((run, people))
+    }
+}
+
+impl Work {
+    /// Where a worker belongs, as far as it is known by now.
+    fn place(
+        &self,
+        joining: &HashMap<&str, EmployeeId>,
+        worker: &Worker,
+        was: Option<&Place>,
+        kind: StepKind,
+    ) -> Place {
+        let reference = worker.manager.as_deref();
+        let manager = reference.and_then(|manager| {
+            let held = self.held.get(manager).map(|held| held.employee);
+            held.or_else(|| joining.get(manager).copied())
+        });
+        let unit = worker.unit.as_ref().and_then(|unit| self.units.get(unit));
+        let keeps = was.is_some_and(|was| was.active);
+        Place {
+            active: keeps || matches!(kind, StepKind::Joiner | StepKind::Returner),
+            left_at: match kind {
+                StepKind::Joiner | StepKind::Returner => None,
+                _ => was.and_then(|was| was.left_at),
+            },
+            manager: manager.map(|id| id.0),
+            manager_ref: reference.filter(|_| manager.is_none()).map(str::to_owned),
+            unit: unit.map(|unit| unit.id.0),
+            unit_ref: worker.unit.clone().filter(|_| unit.is_none()),
+        }
+    }
+}
+
+impl Rows {
+    /// A record that waits, unless it waits just so already.
+    fn wait(
+        &mut self,
+        source: SourceId,
+        work: &Work,
+        planned: &Planned,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
+        let record = serde_json::to_string(&planned.worker)?;
+        let candidates = serde_json::to_string(&planned.candidates)?;
+        let same = work
+            .pending
+            .get(&planned.external_id)
+            .is_some_and(|pending| {
+                pending.decision.is_none()
+                    && pending.record == record
+                    && pending.candidates == candidates
+            });
+        if !same {
+            self.undecided.push([
+                source.0.into(),
+                planned.external_id.as_str().into(),
+                record.into(),
+                candidates.into(),
+                at.into(),
+            ]);
+        }
+        Ok(())
+    }
+
+    /// The record that follows; none if there is nothing that it could follow.
+    fn record(
+        &mut self,
+        source: SourceId,
+        planned: &Planned,
+        employee: EmployeeId,
+        before: Option<Kept>,
+        at: DateTime<Utc>,
+    ) -> Result<Option<ErpRecord>> {
+        let gone = planned.kind == StepKind::Leaver;
+        let (worker, digest) = match (&planned.worker, &before) {
+            (Some(worker), _) => (worker.clone(), worker.digest().to_vec()),
+            (None, Some(before)) => {
+                let mut worker = before.record.worker.clone();
+                worker.active &= !gone;
+                // Nobody dated what happens to somebody who is in the source no more.
+                worker.changed_at = None;
+                (worker, before.digest.clone())
+            }
+            (None, None) => return Ok(None),
+        };
+        let (old, photo_wanted) = match before {
+            Some(before) => (Some(before.record), before.photo_wanted),
+            None => (None, None),
+        };
+        let old_tag = old.as_ref().and_then(|old| old.worker.photo.as_deref());
+        let photo_wanted = match &worker.photo {
+            None => None,
+            Some(tag) if old_tag == Some(tag) => photo_wanted,
+            Some(tag) => Some(tag.clone()),
+        };
+        let photo = old.as_ref().and_then(|old| old.photo.clone());
+        let photo = photo.filter(|_| worker.photo.is_some());
+        let mut record = ErpRecord::succeed(old.as_ref(), worker, photo, at);
+        if planned.worker.is_none() && !gone {
+            record.changed.insert(Attribute::Department, at);
+        }
+        let (text, changed) = record.encode()?;
+        self.records.push([
+            source.0.into(),
+            planned.external_id.as_str().into(),
+            employee.0.into(),
+            record.worker.active.into(),
+            digest.into(),
+            text.into(),
+            changed.into(),
+            photo_wanted.into(),
+        ]);
+        Ok(Some(record))
+    }
+
+    /// A person's row, and the intervals of having a superior.
+    fn place(
+        &mut self,
+        employee: EmployeeId,
+        planned: &Planned,
+        was: Option<&Place>,
+        now: Place,
+        at: DateTime<Utc>,
+    ) {
+        let id = || Value::from(employee.0);
+        let had = was.filter(|was| was.active).and_then(|was| was.manager);
+        let has = now
+            .manager
+            .filter(|manager| now.active && *manager != employee.0);
+        if had != has {
+            if had.is_some() {
+                self.ended.push([id(), at.into()]);
+            }
+            if let Some(manager) = has {
+                self.begun.push([id(), manager.into(), at.into()]);
+            }
+        }
+        let Some(was) = was else {
+            self.joiners.push([
+                id(),
+                now.active.into(),
+                planned.name.as_str().into(),
+                text::fold(&planned.name).into(),
+                "".into(),
+                now.unit.into(),
+                now.unit_ref.into(),
+                now.manager.into(),
+                now.manager_ref.into(),
+                (-1).into(),
+                (-1).into(),
+                at.into(),
+            ]);
+            return;
+        };
+        if *was != now {
+            self.places.push([
+                id(),
+                now.active.into(),
+                now.left_at.into(),
+                now.unit.into(),
+                now.unit_ref.into(),
+                now.manager.into(),
+                now.manager_ref.into(),
+            ]);
+        }
+    }
+
+    async fn write(self, tx: &DatabaseTransaction, source: SourceId) -> Result<()> {
+        db::bulk(tx, self.joiners, |rows| {
+            format!(
+                "INSERT INTO employees (id, active, display_name, sort_name, search, unit_id, unit_ref,
+                    manager_id, manager_ref, tree_from, tree_to, created_at) VALUES {rows}"
+            )
+        })
+        .await?;
+        db::bulk(tx, self.places, |rows| {
+            format!(
+                "UPDATE employees SET active = v.column2, left_at = v.column3, unit_id = v.column4,
+                    unit_ref = v.column5, manager_id = v.column6, manager_ref = v.column7
+                FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+            )
+        })
+        .await?;
+        db::bulk(tx, self.records, |rows| {
+            format!(
+                "INSERT INTO erp_records (source_id, external_id, employee_id, active, digest, record,
+                    changed, photo_wanted) VALUES {rows}
+                ON CONFLICT (source_id, external_id) DO UPDATE SET active = excluded.active,
+                    digest = excluded.digest, record = excluded.record, changed = excluded.changed,
+                    photo_wanted = excluded.photo_wanted"
+            )
+        })
+        .await?;
+        write_history(tx, self.ended, self.begun).await?;
+        db::bulk(tx, self.undecided, |rows| {
+            format!(
+                "INSERT INTO undecided (source_id, external_id, record, candidates, since) VALUES {rows}
+                ON CONFLICT (source_id, external_id) DO UPDATE SET record = excluded.record,
+                    candidates = excluded.candidates, decision = NULL"
+            )
+        })
+        .await?;
+        drop_pending(tx, source, &self.decided).await?;
+        db::bulk(tx, self.steps, |rows| {
+            format!("INSERT INTO run_steps (run_id, place, step, employee_id) VALUES {rows}")
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Ends intervals, and begins others.
+async fn write_history(
+    tx: &DatabaseTransaction,
+    ended: Vec<[Value; 2]>,
+    begun: Vec<[Value; 3]>,
+) -> Result<()> {
+    db::bulk(tx, ended, |rows| {
+        format!(
+            "UPDATE manager_history SET to_at = v.column2 FROM (VALUES {rows}) AS v
+            WHERE manager_history.employee_id = v.column1 AND manager_history.to_at IS NULL"
+        )
+    })
+    .await?;
+    // An interval of no length is one that never was.
+    db::bulk(tx, begun, |rows| {
+        format!(
+            "INSERT INTO manager_history (employee_id, manager_id, from_at) VALUES {rows}
+            ON CONFLICT (employee_id, from_at) DO UPDATE SET manager_id = excluded.manager_id, to_at = NULL"
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+/// The records that the steps follow.
+async fn kept(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    steps: &[&Planned],
+) -> Result<HashMap<String, Kept>> {
+    let mut kept = HashMap::with_capacity(steps.len());
+    for steps in steps.chunks(IN_MAX) {
+        let find = format!(
+            "SELECT external_id, record, changed, digest, photo_wanted FROM erp_records
+            WHERE source_id = $1 AND external_id IN ({})",
+            db::places(2, steps.len())
+        );
+        let ids = steps
+            .iter()
+            .map(|planned| planned.external_id.as_str().into());
+        let values = std::iter::once(source.0.into()).chain(ids);
+        for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
+            let record: String = row.try_get_by_index(1)?;
+            let changed: String = row.try_get_by_index(2)?;
+            let one = Kept {
+                record: ErpRecord::decode(&record, &changed)?,
+                digest: row.try_get_by_index(3)?,
+                photo_wanted: row.try_get_by_index(4)?,
+            };
+            kept.insert(row.try_get_by_index(0)?, one);
+        }
+    }
+    Ok(kept)
+}
+
+/// Where the people of the steps belong now.
+async fn places(tx: &DatabaseTransaction, steps: &[&Planned]) -> Result<HashMap<Uuid, Place>> {
+    let ids: Vec<_> = steps
+        .iter()
+        .filter_map(|planned| planned.employee)
+        .collect();
+    let mut places = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(IN_MAX) {
+        let find = format!(
+            "SELECT id, active, left_at, unit_id, unit_ref, manager_id, manager_ref FROM employees
+            WHERE id IN ({})",
+            db::places(1, ids.len())
+        );
+        let values = ids.iter().map(|id| id.0.into());
+        for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
+            let place = Place {
+                active: row.try_get_by_index(1)?,
+                left_at: row.try_get_by_index(2)?,
+                unit: row.try_get_by_index(3)?,
+                unit_ref: row.try_get_by_index(4)?,
+                manager: row.try_get_by_index(5)?,
+                manager_ref: row.try_get_by_index(6)?,
+            };
+            places.insert(row.try_get_by_index(0)?, place);
+        }
+    }
+    Ok(places)
+}
+
+/// Marks those as gone of whom no source says any more that they work here, and answers them.
+async fn gone(
+    tx: &DatabaseTransaction,
+    leavers: &[(EmployeeId, &Planned)],
+    at: DateTime<Utc>,
+) -> Result<Vec<EmployeeId>> {
+    let mut gone = Vec::with_capacity(leavers.len());
+    for leavers in leavers.chunks(IN_MAX) {
+        let find = format!(
+            "SELECT e.id FROM employees e WHERE e.active AND e.id IN ({})
+            AND NOT EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.active)",
+            db::places(1, leavers.len())
+        );
+        let values = leavers.iter().map(|(id, _)| id.0.into());
+        for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
+            gone.push(EmployeeId(row.try_get_by_index(0)?));
+        }
+    }
+    let left = gone.iter().map(|id| [id.0.into(), at.into()]).collect();
+    db::bulk(tx, left, |rows| {
+        format!(
+            "UPDATE employees SET active = FALSE, left_at = v.column2 FROM (VALUES {rows}) AS v
+            WHERE employees.id = v.column1"
+        )
+    })
+    .await?;
+    let ended = gone.iter().map(|id| [id.0.into(), at.into()]).collect();
+    write_history(tx, ended, Vec::new()).await?;
+    Ok(gone)
+}
+
+/// Units that are new come before the people in them.
+async fn add_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -> Result<()> {
+    let new = work
+        .units
+        .iter()
+        .filter(|(external_id, _)| !work.units_before.contains_key(*external_id))
+        .map(|(external_id, unit)| unit.row(source, external_id))
+        .collect();
+    db::bulk(tx, new, |rows| {
+        format!(
+            "INSERT INTO units (id, source_id, external_id, name, parent_ref, parent_id, heads, active)
+            VALUES {rows}"
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+impl UnitRow {
+    fn row(&self, source: SourceId, external_id: &str) -> [Value; 8] {
+        [
+            self.id.0.into(),
+            source.0.into(),
+            external_id.into(),
+            self.name.as_str().into(),
+            self.parent_ref.clone().into(),
+            self.parent_id.map(|id| id.0).into(),
+            self.heads.as_str().into(),
+            self.active.into(),
+        ]
+    }
+}
+
+/// How many units were written, and which have another name now.
+struct Units {
+    written: usize,
+    renamed: Vec<UnitId>,
+}
+
+/// Units get their new names, parents and heads after the last step: until then
+/// a run that is begun anew sees that they changed, and whom it is about.
+async fn change_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -> Result<Units> {
+    let mut rows = Vec::new();
+    let mut renamed = Vec::new();
+    let mut new = 0;
+    for (external_id, unit) in &work.units {
+        match work.units_before.get(external_id) {
+            None => new += 1,
+            Some(before) if before == unit => {}
+            Some(before) => {
+                if before.name != unit.name {
+                    renamed.push(unit.id);
+                }
+                rows.push(unit.row(source, external_id));
+            }
+        }
+    }
+    let written = rows.len() + new;
+    db::bulk(tx, rows, |rows| {
+        format!(
+            "INSERT INTO units (id, source_id, external_id, name, parent_ref, parent_id, heads, active)
+            VALUES {rows} ON CONFLICT (id) DO UPDATE SET name = excluded.name,
+                parent_ref = excluded.parent_ref, parent_id = excluded.parent_id,
+                heads = excluded.heads, active = excluded.active"
+        )
+    })
+    .await?;
+    Ok(Units { written, renamed })
+}
+
+async fn people_of(tx: &DatabaseTransaction, units: &[UnitId]) -> Result<Vec<EmployeeId>> {
+    let mut people = Vec::new();
+    for units in units.chunks(IN_MAX) {
+        let find = format!(
+            "SELECT id FROM employees WHERE unit_id IN ({})",
+            db::places(1, units.len())
+        );
+        let values = units.iter().map(|id| id.0.into());
+        for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
+            people.push(EmployeeId(row.try_get_by_index(0)?));
+        }
+    }
+    Ok(people)
+}
+
+/// Sets the units of people that were not known when the people were written.
+async fn find_units(tx: &DatabaseTransaction, source: SourceId) -> Result<Vec<EmployeeId>> {
+    let find = "SELECT e.id, u.id FROM employees e
+        JOIN erp_records r ON r.employee_id = e.id AND r.source_id = $1
+        JOIN units u ON u.source_id = $1 AND u.external_id = e.unit_ref
+        WHERE e.unit_ref IS NOT NULL";
+    let rows = tx
+        .query_all_raw(db::sql(tx, find, [source.0.into()]))
+        .await?;
+    let mut found = Vec::with_capacity(rows.len());
+    let mut set = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (id, unit): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        found.push(EmployeeId(id));
+        set.push([id.into(), unit.into()]);
+    }
+    db::bulk(tx, set, |rows| {
+        format!(
+            "UPDATE employees SET unit_id = v.column2, unit_ref = NULL FROM (VALUES {rows}) AS v
+            WHERE employees.id = v.column1"
+        )
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Sets the superiors of people that were not known when the people were
+/// written: those who stand in a circle, or came later, or were decided about.
+async fn find_managers(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    at: DateTime<Utc>,
+) -> Result<usize> {
+    let find = "SELECT e.id, m.employee_id, e.active FROM employees e
+        JOIN erp_records r ON r.employee_id = e.id AND r.source_id = $1
+        JOIN erp_records m ON m.source_id = $1 AND m.external_id = e.manager_ref
+        WHERE e.manager_ref IS NOT NULL";
+    let rows = tx
+        .query_all_raw(db::sql(tx, find, [source.0.into()]))
+        .await?;
+    let mut set = Vec::with_capacity(rows.len());
+    let (mut ended, mut begun) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let (id, manager): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        set.push([id.into(), manager.into()]);
+        if row.try_get_by_index(2)? && id != manager {
+            ended.push([id.into(), at.into()]);
+            begun.push([id.into(), manager.into(), at.into()]);
+        }
+    }
+    db::bulk(tx, set, |rows| {
+        format!(
+            "UPDATE employees SET manager_id = v.column2, manager_ref = NULL FROM (VALUES {rows}) AS v
+            WHERE employees.id = v.column1"
+        )
+    })
+    .await?;
+    write_history(tx, ended, begun).await?;
+    Ok(rows.len())
+}
+
+async fn drop_pending(tx: &DatabaseTransaction, source: SourceId, ids: &[String]) -> Result<()> {
+    for ids in ids.chunks(IN_MAX) {
+        let delete = format!(
+            "DELETE FROM undecided WHERE source_id = $1 AND external_id IN ({})",
+            db::places(2, ids.len())
+        );
+        let values =
+            std::iter::once(source.0.into()).chain(ids.iter().map(|id| id.as_str().into()));
+        tx.execute_raw(db::sql(tx, delete, values)).await?;
+    }
+    Ok(())
+}

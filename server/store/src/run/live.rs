@@ -1,0 +1,367 @@
+//! Runs under way in this process, and what they know.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Attribute, EmployeeId, RunId, SourceId, UnitId, Value,
+    erp::{Fault, OrgUnit, Worker},
+    sync::{Change, Step, StepKind, Totals},
+};
+use sea_orm::ConnectionTrait as _;
+
+use super::{FINDINGS_KEPT, Phase, Run, RunFinding, plan};
+use crate::{Error, Inner, Result, db, source::Decision};
+
+/// How often a run's process shows that it lives.
+pub(super) const BEAT: Duration = Duration::from_secs(2);
+/// Dry runs that are remembered, as long as their plans are not too large together.
+const DRY_KEPT: usize = 20;
+/// Most steps of all dry runs but the last.
+const DRY_STEPS_KEPT: usize = 200_000;
+
+/// The runs under way in this process, with their plans, and the last finished dry runs.
+#[derive(Default)]
+pub struct Runs(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    under_way: Vec<Arc<Live>>,
+    dry: VecDeque<Arc<Live>>,
+}
+
+/// A run that this process drives.
+pub(super) struct Live {
+    pub id: RunId,
+    pub source: SourceId,
+    pub leaver_percent: u8,
+    shown: Mutex<Run>,
+    /// Held while the run does something, so that it does one thing at a time.
+    pub work: Arc<tokio::sync::Mutex<Work>>,
+}
+
+impl Runs {
+    fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        // Nothing that could panic is done under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a run that begins, unless its source has one.
+    pub(super) fn begin(&self, run: Run, leaver_percent: u8) -> Result<Arc<Live>> {
+        let mut shelf = self.shelf();
+        if shelf.under_way.iter().any(|live| live.source == run.source) {
+            return Err(Error::Conflict("run_in_progress"));
+        }
+        let live = Arc::new(Live {
+            id: run.id,
+            source: run.source,
+            leaver_percent,
+            shown: Mutex::new(run),
+            work: Arc::default(),
+        });
+        shelf.under_way.push(live.clone());
+        Ok(live)
+    }
+
+    /// A run under way.
+    pub(super) fn find(&self, id: RunId) -> Option<Arc<Live>> {
+        let shelf = self.shelf();
+        shelf.under_way.iter().find(|live| live.id == id).cloned()
+    }
+
+    /// A run under way, or a dry run that is over.
+    pub(super) fn any(&self, id: RunId) -> Option<Arc<Live>> {
+        let shelf = self.shelf();
+        let mut all = shelf.under_way.iter().chain(&shelf.dry);
+        all.find(|live| live.id == id).cloned()
+    }
+
+    /// What is known here of a source's runs.
+    pub(super) fn of(&self, source: SourceId) -> Vec<Run> {
+        let shelf = self.shelf();
+        let all = shelf.under_way.iter().chain(&shelf.dry);
+        all.filter(|live| live.source == source)
+            .map(|live| live.run())
+            .collect()
+    }
+
+    /// Lets go of a run; the database keeps what there is to say of it.
+    pub(super) fn forget(&self, id: RunId) {
+        self.shelf().under_way.retain(|live| live.id != id);
+    }
+
+    /// Puts a run that is over away: a dry run is remembered for a while.
+    pub(super) fn shelve(&self, live: &Arc<Live>) {
+        let mut shelf = self.shelf();
+        shelf.under_way.retain(|one| one.id != live.id);
+        let size = |live: &Arc<Live>| live.run().steps as usize;
+        if live.run().dry_run {
+            shelf.dry.push_back(live.clone());
+            while shelf.dry.len() > DRY_KEPT
+                || shelf.dry.len() > 1 && shelf.dry.iter().map(size).sum::<usize>() > DRY_STEPS_KEPT
+            {
+                shelf.dry.pop_front();
+            }
+        }
+    }
+}
+
+impl Live {
+    /// How the run stands.
+    pub fn run(&self) -> Run {
+        self.shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub fn change(&self, change: impl FnOnce(&mut Run)) {
+        change(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Fails unless the run is in `phase`, naming what stands against it.
+    pub fn require(&self, phase: Phase) -> Result<()> {
+        match self.run().phase {
+            is if is == phase => Ok(()),
+            is if is.is_over() => Err(Error::Conflict("run_over")),
+            Phase::Waiting => Err(Error::Conflict("not_approved")),
+            _ if phase == Phase::Waiting => Err(Error::Conflict("not_waiting")),
+            _ => Err(Error::Conflict("out_of_turn")),
+        }
+    }
+}
+
+/// Shows other processes that the run lives, for as long as it does, also while
+/// the ERP is slow or somebody is asked.
+pub(super) fn keep_beating(store: &Arc<Inner>, live: &Arc<Live>) {
+    let (store, live) = (Arc::downgrade(store), Arc::downgrade(live));
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            let (Some(store), Some(live)) = (store.upgrade(), live.upgrade()) else {
+                return;
+            };
+            if live.run().phase.is_over() {
+                return;
+            }
+            let update = "UPDATE runs SET beat_at = $2 WHERE id = $1 AND ended_at IS NULL";
+            let values = [live.id.0.into(), store.env.now().into()];
+            let done = store
+                .db
+                .execute_raw(db::sql(&store.db, update, values))
+                .await;
+            if let Err(error) = done {
+                tracing::warn!(run = %live.id, %error, "a run could not show that it lives");
+            }
+        }
+    });
+}
+
+/// A record as it was when the run began.
+pub(super) struct Held {
+    pub employee: EmployeeId,
+    pub active: bool,
+    pub digest: [u8; 32],
+    /// Whether this run has read it, or read that it could not be read.
+    pub seen: bool,
+}
+
+/// A record that waits for a decision.
+pub(super) struct Pending {
+    pub record: String,
+    pub candidates: String,
+    pub decision: Option<Decision>,
+}
+
+/// A unit as the database has it, or is to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnitRow {
+    pub id: UnitId,
+    pub name: String,
+    pub parent_ref: Option<String>,
+    pub parent_id: Option<UnitId>,
+    /// A JSON list of external ids.
+    pub heads: String,
+    pub active: bool,
+}
+
+/// One step of the plan, with what it takes to do it.
+pub(super) struct Planned {
+    pub kind: StepKind,
+    pub external_id: String,
+    /// None for somebody undecided; a joiner has got an id already.
+    pub employee: Option<EmployeeId>,
+    pub name: String,
+    /// A joiner's are worked out when they are asked for: they are the whole record.
+    pub changes: Vec<Change>,
+    pub candidates: Vec<EmployeeId>,
+    /// What was read; none if the record is gone, or only its unit's name changed.
+    pub worker: Option<Worker>,
+}
+
+/// What a run knows and has worked out.
+#[derive(Default)]
+pub(super) struct Work {
+    pub loaded: bool,
+    /// The source's records, by external id.
+    pub held: HashMap<String, Held>,
+    /// How many of them were active when the run began.
+    pub active: u64,
+    pub pending: HashMap<String, Pending>,
+    pub units_before: HashMap<String, UnitRow>,
+    pub units: HashMap<String, UnitRow>,
+    /// Records that are new or say something else, by external id.
+    pub fresh: BTreeMap<String, Worker>,
+    /// Records that could not be read, of people who are not known.
+    pub spared: HashSet<String>,
+    /// Whether there was a record whose very id could not be read.
+    pub unsure: bool,
+    /// Who has which employee number, to tell of those with the same.
+    numbers: HashMap<String, String>,
+    pub findings: Vec<RunFinding>,
+    pub totals: Totals,
+    /// When reading ended.
+    pub read_at: DateTime<Utc>,
+    pub plan: Vec<Planned>,
+    /// The names of superiors in the plan, by external id.
+    pub names: HashMap<String, String>,
+    /// The first step that is not applied.
+    pub next: usize,
+    pub units_added: bool,
+    /// Records that wait for a decision no more, because they are gone.
+    pub no_longer_pending: Vec<String>,
+}
+
+impl Work {
+    /// Takes a worker. Of one who comes twice, the later one counts.
+    pub fn take(&mut self, worker: Worker) {
+        if worker.active
+            && let Some(number) = worker.text(Attribute::EmployeeNumber)
+        {
+            let before = self
+                .numbers
+                .insert(number.to_owned(), worker.external_id.clone());
+            if let Some(other) = before.filter(|other| *other != worker.external_id) {
+                let fault = Fault {
+                    place: worker.name(),
+                    field: Some(Attribute::EmployeeNumber.name().into()),
+                    what: format!(
+                        "has the number {number}, which {other} has as well. Both stay, told apart by their ids in the source."
+                    ),
+                    external_id: Some(worker.external_id.clone()),
+                    left_out: false,
+                };
+                self.take_faults(vec![fault]);
+            }
+        }
+        let Some(held) = self.held.get_mut(&worker.external_id) else {
+            let known = self.fresh.contains_key(&worker.external_id);
+            self.totals.read += u64::from(!known);
+            if worker.active {
+                self.fresh.insert(worker.external_id.clone(), worker);
+            } else {
+                // Left before they were ever known here: nothing to take in.
+                self.fresh.remove(&worker.external_id);
+            }
+            return;
+        };
+        self.totals.read += u64::from(!held.seen);
+        held.seen = true;
+        if held.active == worker.active && held.digest == worker.digest() {
+            self.fresh.remove(&worker.external_id);
+        } else {
+            self.fresh.insert(worker.external_id.clone(), worker);
+        }
+    }
+
+    pub fn take_faults(&mut self, faults: Vec<Fault>) {
+        for fault in faults {
+            self.totals.faults += 1;
+            if fault.left_out {
+                match &fault.external_id {
+                    None => self.unsure = true,
+                    Some(id) => match self.held.get_mut(id) {
+                        Some(held) => held.seen = true,
+                        None => drop(self.spared.insert(id.clone())),
+                    },
+                }
+            }
+            if self.findings.len() < FINDINGS_KEPT {
+                self.findings.push(RunFinding::Fault(fault));
+            }
+        }
+    }
+
+    /// Takes every unit there is; one that is not among them is no more.
+    pub fn take_units(
+        &mut self,
+        units: Vec<OrgUnit>,
+        random: impl Fn() -> [u8; 10],
+        at: DateTime<Utc>,
+    ) -> Result<()> {
+        self.units = self.units_before.clone();
+        for row in self.units.values_mut() {
+            row.active = false;
+        }
+        for unit in units {
+            let known = self.units.get(&unit.external_id).map(|row| row.id);
+            let row = UnitRow {
+                id: known.unwrap_or_else(|| UnitId::new(at, random())),
+                name: unit.name,
+                parent_ref: unit.parent,
+                parent_id: None,
+                heads: serde_json::to_string(&unit.heads)?,
+                active: true,
+            };
+            self.units.insert(unit.external_id, row);
+        }
+        let ids: HashMap<_, _> = self
+            .units
+            .iter()
+            .map(|(external_id, row)| (external_id.clone(), row.id))
+            .collect();
+        for row in self.units.values_mut() {
+            row.parent_id = row
+                .parent_ref
+                .as_ref()
+                .and_then(|parent| ids.get(parent))
+                .copied();
+        }
+        Ok(())
+    }
+
+    /// Lets go of what only planning and applying need.
+    pub fn forget_what_was_read(&mut self) {
+        self.held = HashMap::new();
+        self.numbers = HashMap::new();
+        self.pending = HashMap::new();
+    }
+
+    /// A line of the plan as people see it.
+    pub fn step(&self, planned: &Planned) -> Step {
+        let changes = match (&planned.worker, planned.kind) {
+            (Some(worker), StepKind::Joiner) => plan::changes(self, None, worker),
+            _ => planned.changes.clone(),
+        };
+        Step {
+            kind: planned.kind,
+            external_id: planned.external_id.clone(),
+            employee: planned
+                .employee
+                .filter(|_| planned.kind != StepKind::Joiner),
+            name: planned.name.clone(),
+            changes,
+            candidates: planned.candidates.clone(),
+        }
+    }
+
+    /// A superior by name, or by external id if nobody has it.
+    pub fn manager_name(&self, reference: &str) -> Value {
+        let name = self.names.get(reference).map_or(reference, String::as_str);
+        Value::from(name)
+    }
+}

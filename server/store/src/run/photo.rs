@@ -1,0 +1,162 @@
+//! Photos that a source has: fetched after the records, because they are large.
+
+use domain::{Action, Attribute, EmployeeId, RunId, SourceId, Viewer, erp::Fault};
+use sea_orm::ConnectionTrait as _;
+use serde_json::json;
+
+use super::{FINDINGS_KEPT, RunFinding};
+use crate::{Error, Event, Result, Store, audit, db, people::ErpRecord, photo, shown};
+
+impl Store {
+    /// Whose photos are to be fetched from a run's source: those that changed,
+    /// in this run or in one before it, and were not put since. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn photos_wanted(
+        &self,
+        viewer: &Viewer,
+        run: RunId,
+    ) -> Result<Vec<(String, EmployeeId)>> {
+        self.allow(viewer, Action::ManageSources)?;
+        let source = self.find_run(run).await?.source;
+        let find = "SELECT external_id, employee_id FROM erp_records
+            WHERE source_id = $1 AND photo_wanted IS NOT NULL AND active ORDER BY external_id";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, [source.0.into()]))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get_by_index(0)?,
+                    EmployeeId(row.try_get_by_index(1)?),
+                ))
+            })
+            .collect()
+    }
+
+    /// Puts a photo as the source has it; none where it turned out to have none.
+    /// One that cannot be read becomes a finding of the source's last run, and
+    /// the photo before stays. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a record that is not there.
+    pub async fn put_erp_photo(
+        &self,
+        viewer: &Viewer,
+        source: SourceId,
+        external_id: &str,
+        bytes: impl Into<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        self.allow(viewer, Action::ManageSources)?;
+        let (encoded, fault) = match bytes.into() {
+            None => (None, None),
+            Some(bytes) => match photo::encode(bytes).await {
+                Ok(encoded) => (Some(encoded), None),
+                Err(Error::Invalid(violations)) => {
+                    let what: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                    (None, Some(what.join(", ")))
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let mut change = self.change_people().await?;
+        let find = format!(
+            "SELECT employee_id, record, changed FROM erp_records
+            WHERE source_id = $1 AND external_id = $2{}",
+            db::for_update(&change.tx)
+        );
+        let row = change
+            .tx
+            .query_one_raw(db::sql(
+                &change.tx,
+                find,
+                [source.0.into(), external_id.into()],
+            ))
+            .await?
+            .ok_or(Error::NotFound)?;
+        let employee = EmployeeId(row.try_get_by_index(0)?);
+        let mut record = ErpRecord::decode(
+            &row.try_get_by_index::<String>(1)?,
+            &row.try_get_by_index::<String>(2)?,
+        )?;
+        let before = record.photo.clone();
+        if fault.is_none() {
+            record.photo = match &encoded {
+                Some(encoded) => Some(photo::keep(&change.tx, encoded, change.at).await?),
+                None => None,
+            };
+        }
+        if record.photo != before {
+            let since = record.worker.changed_at.unwrap_or(change.at);
+            record
+                .changed
+                .insert(Attribute::Photos, since.min(change.at));
+        }
+        let (text, changed) = record.encode()?;
+        let update = "UPDATE erp_records SET record = $3, changed = $4, photo_wanted = NULL
+            WHERE source_id = $1 AND external_id = $2";
+        let values = [
+            source.0.into(),
+            external_id.into(),
+            text.into(),
+            changed.into(),
+        ];
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, values))
+            .await?;
+        if record.photo != before {
+            shown::reshow(&change.tx, &[employee]).await?;
+            let detail = json!({ "source": source, "from": before, "to": record.photo });
+            change.record(viewer, "photo.read", audit::person(employee), detail);
+            change.tell(Event::PeopleChanged);
+        }
+        if let Some(what) = fault {
+            let fault = Fault {
+                place: record.worker.name(),
+                field: Some(Attribute::Photos.name().into()),
+                what: format!("has a photo that cannot be taken: {what}"),
+                external_id: Some(external_id.to_owned()),
+                left_out: false,
+            };
+            add_finding(&change.tx, source, RunFinding::Fault(fault)).await?;
+        }
+        change.commit().await
+    }
+}
+
+/// Adds to what the source's last run found.
+async fn add_finding(
+    tx: &sea_orm::DatabaseTransaction,
+    source: SourceId,
+    finding: RunFinding,
+) -> Result<()> {
+    let find = format!(
+        "SELECT id, findings, totals FROM runs WHERE source_id = $1 AND ended_at IS NOT NULL
+        ORDER BY started_at DESC, id DESC LIMIT 1{}",
+        db::for_update(tx)
+    );
+    let Some(row) = tx
+        .query_one_raw(db::sql(tx, find, [source.0.into()]))
+        .await?
+    else {
+        return Ok(());
+    };
+    let mut findings: Vec<RunFinding> = serde_json::from_str(&row.try_get_by_index::<String>(1)?)?;
+    let mut totals: domain::sync::Totals =
+        serde_json::from_str(&row.try_get_by_index::<String>(2)?)?;
+    totals.faults += 1;
+    if findings.len() < FINDINGS_KEPT {
+        findings.push(finding);
+    }
+    let update = "UPDATE runs SET findings = $2, totals = $3 WHERE id = $1";
+    let values = [
+        row.try_get_by_index::<uuid::Uuid>(0)?.into(),
+        serde_json::to_string(&findings)?.into(),
+        serde_json::to_string(&totals)?.into(),
+    ];
+    tx.execute_raw(db::sql(tx, update, values)).await?;
+    Ok(())
+}

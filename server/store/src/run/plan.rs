@@ -1,0 +1,572 @@
+//! From what was read to a plan: who is who, what differs, who is gone. Writes nothing.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use domain::{
+    Attribute, EmployeeId, SourceId, UnitId, Value,
+    erp::Worker,
+    sync::{Change, Known, Match, StepKind, differences, suspicious},
+    text,
+};
+use sea_orm::{ConnectionTrait as _, QueryResult};
+use uuid::Uuid;
+
+use super::{
+    Live,
+    live::{Held, Pending, Planned, UnitRow, Work},
+};
+use crate::{Result, Store, db, people::ErpRecord, source::Decision};
+
+/// Values in one `IN (…)`.
+pub(super) const IN_MAX: usize = 500;
+
+impl Store {
+    /// Loads what is known of a source: all records without their contents, the
+    /// units, and what waits for a decision.
+    pub(super) async fn load(&self, source: SourceId, work: &mut Work) -> Result<()> {
+        let id = || [Uuid::into(source.0)];
+        let find =
+            "SELECT external_id, employee_id, active, digest FROM erp_records WHERE source_id = $1";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, id()))
+            .await?;
+        work.held.reserve(rows.len());
+        for row in rows {
+            let held = Held {
+                employee: EmployeeId(row.try_get_by_index(1)?),
+                active: row.try_get_by_index(2)?,
+                // A digest of another length equals none: the record is read anew.
+                digest: row
+                    .try_get_by_index::<Vec<u8>>(3)?
+                    .try_into()
+                    .unwrap_or_default(),
+                seen: false,
+            };
+            work.active += u64::from(held.active);
+            work.held.insert(row.try_get_by_index(0)?, held);
+        }
+        let find = "SELECT external_id, id, name, parent_ref, parent_id, heads, active FROM units WHERE source_id = $1";
+        for row in self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, id()))
+            .await?
+        {
+            let unit = UnitRow {
+                id: UnitId(row.try_get_by_index(1)?),
+                name: row.try_get_by_index(2)?,
+                parent_ref: row.try_get_by_index(3)?,
+                parent_id: row.try_get_by_index::<Option<Uuid>>(4)?.map(UnitId),
+                heads: row.try_get_by_index(5)?,
+                active: row.try_get_by_index(6)?,
+            };
+            work.units_before.insert(row.try_get_by_index(0)?, unit);
+        }
+        work.units = work.units_before.clone();
+        let find =
+            "SELECT external_id, record, candidates, decision FROM undecided WHERE source_id = $1";
+        for row in self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, id()))
+            .await?
+        {
+            let decision: Option<String> = row.try_get_by_index(3)?;
+            let pending = Pending {
+                record: row.try_get_by_index(1)?,
+                candidates: row.try_get_by_index(2)?,
+                decision: decision.as_deref().map(serde_json::from_str).transpose()?,
+            };
+            work.pending.insert(row.try_get_by_index(0)?, pending);
+        }
+        work.loaded = true;
+        Ok(())
+    }
+
+    /// Works out the plan; answers whether it has too many leavers.
+    pub(super) async fn plan(
+        &self,
+        live: &Live,
+        work: &mut Work,
+        present: Option<&HashSet<String>>,
+    ) -> Result<bool> {
+        let source = live.source;
+        let read = std::mem::take(&mut work.fresh);
+        work.totals.unchanged = work.totals.read - (read.len() as u64).min(work.totals.read);
+        let (known, mut new): (Vec<_>, Vec<_>) = read
+            .into_values()
+            .partition(|worker| work.held.contains_key(&worker.external_id));
+        self.follow_decisions(work, present, &mut new)?;
+
+        let before = self.records(source, &known).await?;
+        let gone = work.gone(present);
+        let planned = known.iter().map(|worker| &worker.external_id).chain(&gone);
+        let planned = planned.map(String::as_str).collect();
+        let renamed = self.renamed(source, work, &planned).await?;
+
+        // The names of superiors in the plan, and of those who are gone.
+        let mut wanted: HashSet<&str> = gone.iter().map(String::as_str).collect();
+        let records = before.values().map(|record| &record.worker);
+        for worker in known.iter().chain(&new).chain(records) {
+            wanted.extend(worker.manager.as_deref());
+        }
+        let mut names: HashMap<String, String> = known
+            .iter()
+            .chain(&new)
+            .filter(|worker| wanted.contains(worker.external_id.as_str()))
+            .map(|worker| (worker.external_id.clone(), worker.name()))
+            .collect();
+        let unknown: Vec<_> = wanted
+            .into_iter()
+            .filter(|id| !names.contains_key(*id))
+            .map(str::to_owned)
+            .collect();
+        names.extend(self.names(source, &unknown).await?);
+        work.names = names;
+
+        let mut plan = Vec::new();
+        for worker in known {
+            let Some(held) = work.held.get(&worker.external_id) else {
+                continue;
+            };
+            let old = before.get(&worker.external_id).map(|record| &record.worker);
+            let kind = match (held.active, worker.active) {
+                (true, false) => StepKind::Leaver,
+                (false, true) => StepKind::Returner,
+                _ if old.is_some_and(|old| {
+                    old.manager != worker.manager || old.unit != worker.unit
+                }) =>
+                {
+                    StepKind::Mover
+                }
+                _ => StepKind::Changed,
+            };
+            let changes = match kind {
+                StepKind::Leaver => Vec::new(),
+                _ => changes(work, old, &worker),
+            };
+            plan.push(Planned {
+                kind,
+                external_id: worker.external_id.clone(),
+                employee: Some(held.employee),
+                name: worker.name(),
+                changes,
+                candidates: Vec::new(),
+                worker: Some(worker),
+            });
+        }
+        for external_id in gone {
+            let name = work.names.get(&external_id).unwrap_or(&external_id).clone();
+            plan.push(Planned {
+                kind: StepKind::Leaver,
+                employee: work.held.get(&external_id).map(|held| held.employee),
+                external_id,
+                name,
+                changes: Vec::new(),
+                candidates: Vec::new(),
+                worker: None,
+            });
+        }
+        for planned in renamed {
+            if work
+                .held
+                .get(&planned.external_id)
+                .is_some_and(|held| held.seen)
+            {
+                work.totals.unchanged = work.totals.unchanged.saturating_sub(1);
+            }
+            plan.push(planned);
+        }
+        self.newcomers(source, work, new, &mut plan).await?;
+        order(&mut plan);
+        for planned in &plan {
+            work.totals.count(planned.kind);
+        }
+        work.plan = plan;
+        Ok(suspicious(
+            work.totals.leavers,
+            work.active,
+            live.leaver_percent,
+        ))
+    }
+
+    /// Adds decided records that were not read again, and notes those that are gone.
+    fn follow_decisions(
+        &self,
+        work: &mut Work,
+        present: Option<&HashSet<String>>,
+        new: &mut Vec<Worker>,
+    ) -> Result<()> {
+        let read: HashSet<&str> = new
+            .iter()
+            .map(|worker| worker.external_id.as_str())
+            .collect();
+        let mut decided = Vec::new();
+        for (external_id, pending) in &work.pending {
+            if read.contains(external_id.as_str()) || work.spared.contains(external_id) {
+                continue;
+            }
+            let there = present.is_some_and(|present| present.contains(external_id));
+            if there && pending.decision.is_some() {
+                decided.push(serde_json::from_str::<Worker>(&pending.record)?);
+            } else if !there && !work.unsure {
+                work.no_longer_pending.push(external_id.clone());
+            }
+        }
+        new.extend(decided);
+        Ok(())
+    }
+
+    /// Who those are of whom the source has spoken for the first time.
+    async fn newcomers(
+        &self,
+        source: SourceId,
+        work: &Work,
+        new: Vec<Worker>,
+        plan: &mut Vec<Planned>,
+    ) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let known = self.known(source).await?;
+        let mut claims: HashMap<EmployeeId, u32> = HashMap::new();
+        let linked: HashSet<EmployeeId> = work.held.values().map(|held| held.employee).collect();
+        let mut matched = Vec::with_capacity(new.len());
+        for worker in new {
+            let decision = work
+                .pending
+                .get(&worker.external_id)
+                .and_then(|pending| pending.decision);
+            let who = match decision {
+                Some(Decision::New) => Match::New,
+                // Somebody who got a record of this source since is taken by nobody else.
+                Some(Decision::Is(id)) if !linked.contains(&id) => Match::Is(id),
+                _ => known.correlate(&worker),
+            };
+            if let Match::Is(id) = who {
+                *claims.entry(id).or_default() += 1;
+            }
+            matched.push((worker, who));
+        }
+        let active = self
+            .active(&claims.keys().copied().collect::<Vec<_>>())
+            .await?;
+        let now = self.now();
+        for (worker, who) in matched {
+            let (kind, employee, candidates) = match who {
+                Match::New => {
+                    let id = EmployeeId::new(now, self.random());
+                    (StepKind::Joiner, Some(id), Vec::new())
+                }
+                // Two records cannot be one person: which of them is has to be decided.
+                Match::Is(id) if claims.get(&id) > Some(&1) => {
+                    (StepKind::Undecided, None, vec![id])
+                }
+                Match::Is(id) if active.contains(&id) => (StepKind::Changed, Some(id), Vec::new()),
+                Match::Is(id) => (StepKind::Returner, Some(id), Vec::new()),
+                Match::Ambiguous(ids) => (StepKind::Undecided, None, ids),
+            };
+            let changes = match kind {
+                StepKind::Changed | StepKind::Returner => changes(work, None, &worker),
+                _ => Vec::new(),
+            };
+            plan.push(Planned {
+                kind,
+                external_id: worker.external_id.clone(),
+                employee,
+                name: worker.name(),
+                changes,
+                candidates,
+                worker: Some(worker),
+            });
+        }
+        Ok(())
+    }
+
+    /// By what people without a record of this source can be told. What another
+    /// source says of them counts, and only where none says anything what is
+    /// shown: nobody can take a stranger's record by editing the own address.
+    async fn known(&self, source: SourceId) -> Result<Known> {
+        let mut known = Known::default();
+        let mut add = |id: EmployeeId, number: Option<&str>, mail: Option<&str>| {
+            if let Some(number) = number {
+                let ids = known.by_number.entry(number.to_owned()).or_default();
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            if let Some(mail) = mail {
+                let ids = known.by_mail.entry(text::fold(mail)).or_default();
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        };
+        let find = "SELECT e.id, e.employee_number, e.email, r.record, r.changed
+            FROM employees e LEFT JOIN erp_records r ON r.employee_id = e.id
+            WHERE NOT EXISTS (SELECT 1 FROM erp_records o WHERE o.employee_id = e.id AND o.source_id = $1)
+            ORDER BY e.id";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, [source.0.into()]))
+            .await?;
+        for row in rows {
+            let id = EmployeeId(row.try_get_by_index(0)?);
+            let record: Option<String> = row.try_get_by_index(3)?;
+            if let Some(record) = record {
+                let changed: String = row.try_get_by_index(4)?;
+                let worker = ErpRecord::decode(&record, &changed)?.worker;
+                add(
+                    id,
+                    worker.text(Attribute::EmployeeNumber),
+                    worker.text(Attribute::Emails),
+                );
+            } else {
+                let number: Option<String> = row.try_get_by_index(1)?;
+                let mail: Option<String> = row.try_get_by_index(2)?;
+                add(id, number.as_deref(), mail.as_deref());
+            }
+        }
+        Ok(known)
+    }
+
+    /// Who of them works here.
+    async fn active(&self, ids: &[EmployeeId]) -> Result<HashSet<EmployeeId>> {
+        let mut active = HashSet::new();
+        for ids in ids.chunks(IN_MAX) {
+            let find = format!(
+                "SELECT id FROM employees WHERE active AND id IN ({})",
+                db::places(1, ids.len())
+            );
+            let values = ids.iter().map(|id| id.0.into());
+            for row in self
+                .db()
+                .query_all_raw(db::sql(self.db(), find, values))
+                .await?
+            {
+                active.insert(EmployeeId(row.try_get_by_index(0)?));
+            }
+        }
+        Ok(active)
+    }
+
+    /// What the source said before of workers who changed.
+    async fn records(
+        &self,
+        source: SourceId,
+        workers: &[Worker],
+    ) -> Result<HashMap<String, ErpRecord>> {
+        let mut records = HashMap::with_capacity(workers.len());
+        for workers in workers.chunks(IN_MAX) {
+            let ids = workers.iter().map(|worker| worker.external_id.as_str());
+            for row in self
+                .of_source(source, "external_id, record, changed", ids)
+                .await?
+            {
+                let record: String = row.try_get_by_index(1)?;
+                let changed: String = row.try_get_by_index(2)?;
+                records.insert(
+                    row.try_get_by_index(0)?,
+                    ErpRecord::decode(&record, &changed)?,
+                );
+            }
+        }
+        Ok(records)
+    }
+
+    /// The names shown of people by the source's ids.
+    async fn names(&self, source: SourceId, ids: &[String]) -> Result<HashMap<String, String>> {
+        let mut names = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IN_MAX) {
+            let columns =
+                "external_id, (SELECT display_name FROM employees e WHERE e.id = employee_id)";
+            let ids = ids.iter().map(String::as_str);
+            for row in self.of_source(source, columns, ids).await? {
+                names.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            }
+        }
+        Ok(names)
+    }
+
+    async fn of_source(
+        &self,
+        source: SourceId,
+        columns: &str,
+        ids: impl ExactSizeIterator<Item = &str>,
+    ) -> Result<Vec<QueryResult>> {
+        let find = format!(
+            "SELECT {columns} FROM erp_records WHERE source_id = $1 AND external_id IN ({})",
+            db::places(2, ids.len())
+        );
+        let values = std::iter::once(source.0.into()).chain(ids.map(Into::into));
+        Ok(self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, values))
+            .await?)
+    }
+
+    /// People of whom nothing changed but the name of their unit, but for those `planned` already.
+    async fn renamed(
+        &self,
+        source: SourceId,
+        work: &Work,
+        planned: &HashSet<&str>,
+    ) -> Result<Vec<Planned>> {
+        let units: HashMap<UnitId, (&str, &str)> = work
+            .units_before
+            .iter()
+            .filter_map(|(external_id, before)| {
+                let now = work.units.get(external_id)?;
+                (now.name != before.name)
+                    .then_some((now.id, (before.name.as_str(), now.name.as_str())))
+            })
+            .collect();
+        let mut people = Vec::new();
+        let ids: Vec<_> = units.keys().copied().collect();
+        for ids in ids.chunks(IN_MAX) {
+            let find = format!(
+                "SELECT r.external_id, e.id, e.display_name, e.unit_id
+                FROM employees e JOIN erp_records r ON r.employee_id = e.id
+                WHERE r.source_id = $1 AND r.active AND e.unit_id IN ({})",
+                db::places(2, ids.len())
+            );
+            let values = std::iter::once(source.0.into()).chain(ids.iter().map(|id| id.0.into()));
+            for row in self
+                .db()
+                .query_all_raw(db::sql(self.db(), find, values))
+                .await?
+            {
+                let external_id: String = row.try_get_by_index(0)?;
+                let unit = UnitId(row.try_get_by_index(3)?);
+                let Some((from, to)) = units.get(&unit) else {
+                    continue;
+                };
+                if planned.contains(external_id.as_str()) {
+                    continue;
+                }
+                people.push(Planned {
+                    kind: StepKind::Changed,
+                    external_id,
+                    employee: Some(EmployeeId(row.try_get_by_index(1)?)),
+                    name: row.try_get_by_index(2)?,
+                    changes: vec![Change {
+                        attribute: Attribute::Department,
+                        from: Some(Value::from(*from)),
+                        to: Some(Value::from(*to)),
+                    }],
+                    candidates: Vec::new(),
+                    worker: None,
+                });
+            }
+        }
+        Ok(people)
+    }
+}
+
+impl Work {
+    /// Active records that the source has no more, in order.
+    fn gone(&self, present: Option<&HashSet<String>>) -> Vec<String> {
+        if self.unsure {
+            return Vec::new();
+        }
+        let is_gone = |external_id: &String, held: &Held| {
+            let there = present.is_some_and(|present| present.contains(external_id));
+            held.active && !held.seen && !there
+        };
+        let mut gone: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(external_id, held)| is_gone(external_id, held))
+            .map(|(external_id, _)| external_id.clone())
+            .collect();
+        gone.sort_unstable();
+        gone
+    }
+}
+
+/// What differs, as people read it: the superior and the unit by name, a photo
+/// by what the source calls it. One change at most for each attribute, in the
+/// order of the catalogue.
+pub(super) fn changes(work: &Work, before: Option<&Worker>, now: &Worker) -> Vec<Change> {
+    let none = Default::default();
+    let mut changes = differences(
+        before.map_or(&none, |before| &before.attributes),
+        &now.attributes,
+    );
+    let mut add = |attribute, from: Option<Value>, to: Option<Value>| {
+        if from != to {
+            changes.push(Change {
+                attribute,
+                from,
+                to,
+            });
+        }
+    };
+    let old = before.and_then(|before| before.manager.as_deref());
+    if old != now.manager.as_deref() {
+        let (from, to) = (
+            old.map(|id| work.manager_name(id)),
+            now.manager.as_deref().map(|id| work.manager_name(id)),
+        );
+        // Two superiors of one name are a change all the same.
+        let to = match (&from, to) {
+            (Some(from), Some(to)) if *from == to => now.manager.as_deref().map(Value::from),
+            (_, to) => to,
+        };
+        add(Attribute::Manager, from, to);
+    }
+    let unit = |units: &HashMap<String, UnitRow>, id: Option<&String>| {
+        id.map(|id| Value::from(units.get(id).map_or(id.as_str(), |unit| unit.name.as_str())))
+    };
+    add(
+        Attribute::Department,
+        unit(
+            &work.units_before,
+            before.and_then(|before| before.unit.as_ref()),
+        ),
+        unit(&work.units, now.unit.as_ref()),
+    );
+    add(
+        Attribute::Photos,
+        before
+            .and_then(|before| before.photo.as_deref())
+            .map(Value::from),
+        now.photo.as_deref().map(Value::from),
+    );
+    changes.sort_by_key(|change| change.attribute);
+    changes
+}
+
+/// By kind, and joiners so that superiors come before their reports: then nearly
+/// everyone's superior is there when they are written.
+fn order(plan: &mut Vec<Planned>) {
+    plan.sort_by(|a, b| (a.kind, &a.external_id).cmp(&(b.kind, &b.external_id)));
+    let joiners = plan.partition_point(|planned| planned.kind == StepKind::Joiner);
+    let place: HashMap<&str, usize> = plan[..joiners]
+        .iter()
+        .enumerate()
+        .map(|(at, planned)| (planned.external_id.as_str(), at))
+        .collect();
+    let mut reports: Vec<Vec<usize>> = vec![Vec::new(); joiners];
+    let mut next = VecDeque::new();
+    for (at, planned) in plan[..joiners].iter().enumerate() {
+        let manager = planned
+            .worker
+            .as_ref()
+            .and_then(|worker| worker.manager.as_deref());
+        match manager.and_then(|manager| place.get(manager)) {
+            Some(above) if *above != at => reports[*above].push(at),
+            _ => next.push_back(at),
+        }
+    }
+    // Whoever stands in a circle is reached from nobody, and comes last.
+    let mut rank = vec![usize::MAX; joiners];
+    let mut ranked = 0;
+    while let Some(at) = next.pop_front() {
+        rank[at] = ranked;
+        ranked += 1;
+        next.extend(&reports[at]);
+    }
+    let mut ordered: Vec<_> = plan.drain(..joiners).zip(rank).collect();
+    ordered.sort_by_key(|(_, rank)| *rank);
+    plan.splice(0..0, ordered.into_iter().map(|(planned, _)| planned));
+}
