@@ -65,6 +65,17 @@ pub struct Verification {
     pub broken: Option<Broken>,
 }
 
+/// How far the log goes and how far it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// The last entry's number; 0 for a log without one.
+    pub last: i64,
+    /// Its hash.
+    pub head: Hash,
+    /// The last signed checkpoints, the latest first, at most as many as were asked for.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
 /// Everything of a log that can be verified elsewhere: a line of JSON each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
@@ -80,26 +91,11 @@ pub enum ExportLine {
     Checkpoint(Checkpoint),
 }
 
-/// Appends to the log within the transaction of the change. In PostgreSQL,
-/// everyone else who appends waits until it ends: append last.
+/// Appends to the log within the transaction of the change, in the order given.
 ///
 /// Serializes writers on the head: in PostgreSQL by its row, in SQLite because
-/// there is one writer.
-///
-/// # Errors
-/// [`crate::Error::Db`].
-pub(crate) async fn append(
-    tx: &DatabaseTransaction,
-    record: Record,
-    at: DateTime<Utc>,
-) -> Result<Entry> {
-    append_all(tx, vec![record], at)
-        .await?
-        .pop()
-        .ok_or_else(|| Error::Internal("the log gave no entry".into()))
-}
-
-/// [`append`] for several records at once, in their order.
+/// there is one writer. Everyone else who appends waits until the transaction
+/// ends, so this comes last: [`crate::change::Change::commit`] sees to it.
 ///
 /// # Errors
 /// [`crate::Error::Db`].
@@ -141,6 +137,19 @@ pub(crate) async fn append_all(
     tx.execute_raw(db::sql(tx, head, [seq.into(), prev.0.to_vec().into()]))
         .await?;
     Ok(entries)
+}
+
+/// [`append_all`] for one record, where what it records is read in the same transaction.
+///
+/// # Errors
+/// [`crate::Error::Db`].
+pub(crate) async fn append(
+    tx: &DatabaseTransaction,
+    record: Record,
+    at: DateTime<Utc>,
+) -> Result<Entry> {
+    let entry = append_all(tx, vec![record], at).await?.pop();
+    entry.ok_or_else(|| Error::Internal("the log gave no entry".into()))
 }
 
 const COLUMNS: &str = "seq, at, actor, action, subject, detail, address, prev, hash";
@@ -378,6 +387,23 @@ impl Store {
         };
         outcome.ok = outcome.broken.is_none();
         Ok(outcome)
+    }
+
+    /// How far the log goes, with its last `count` checkpoints. Nothing is verified. Needs
+    /// `ReadAuditLog`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
+    pub async fn audit_extent(&self, viewer: &Viewer, count: u8) -> Result<Extent> {
+        self.allow(viewer, Action::ReadAuditLog)?;
+        let tx = db::read(self.db()).await?;
+        let (last, head) = head(&tx, "").await?;
+        let ask = format!(
+            "SELECT seq, hash, at, signature FROM audit_checkpoints ORDER BY seq DESC LIMIT {count}"
+        );
+        let rows = tx.query_all_raw(db::sql(&tx, ask, [])).await?;
+        let checkpoints = rows.iter().map(checkpoint).collect::<Result<_>>()?;
+        Ok(Extent { last, head, checkpoints })
     }
 
     /// Signs the head if it moved since the last checkpoint.

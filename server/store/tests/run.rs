@@ -115,7 +115,7 @@ async fn id(world: &World, external_id: &str) -> EmployeeId {
 }
 
 async fn steps(store: &Store, run: RunId) -> BTreeMap<String, Step> {
-    let page = store.run_steps(&SYSTEM, run, None).await.unwrap();
+    let page = store.run_steps(&SYSTEM, run, None, None).await.unwrap();
     assert_eq!(page.next_cursor, None);
     page.items
         .into_iter()
@@ -369,6 +369,11 @@ async fn people_join_move_change_leave_and_come_back() {
         assert_eq!(done["e"].changes[0].from, Some("Bo".into()));
         assert_eq!(done["e"].changes[0].to, Some("Cy".into()));
         assert_eq!(run.totals.unchanged, 2);
+        let movers = store
+            .run_steps(&SYSTEM, run.id, Some(StepKind::Mover), None)
+            .await
+            .unwrap();
+        assert_eq!(movers.items, [done["e"].clone()]);
 
         let fay = id(world, "f").await;
         let chart = store.chart();
@@ -764,7 +769,7 @@ async fn a_killed_run_is_completed_by_the_next_one() {
         // In circles of three and chains, so that superiors are in other chunks.
         let workers: Vec<_> = (0..2_300)
             .map(|n| {
-                let above = if n % 100 < 3 { n / 100 * 100 + (n + 1) % 3 } else { n - 1 };
+                let above = if n % 100 < 3 { n / 100 * 100 + (n % 100 + 1) % 3 } else { n - 1 };
                 let name = format!("Person {n}");
                 worker(&format!("{n:04}"), &name, Some(&format!("{above:04}")), Some("u1"))
             })
@@ -797,8 +802,12 @@ async fn a_killed_run_is_completed_by_the_next_one() {
         assert_eq!(world.count(astray).await, 0);
         let again = sync(store, source, &firm).await;
         assert_eq!((again.totals.unchanged, again.steps), (2_300, 0));
-        let pages = store.run_steps(&SYSTEM, done.id, Some("1200")).await.unwrap();
+        let pages = store.run_steps(&SYSTEM, done.id, None, Some("1200")).await.unwrap();
         assert_eq!((pages.items.len(), pages.next_cursor), (100, None));
+        let only = |kind| store.run_steps(&SYSTEM, done.id, Some(kind), Some("100"));
+        let joiners = only(StepKind::Joiner).await.unwrap();
+        assert_eq!((joiners.items.len(), joiners.next_cursor), (100, Some("200".into())));
+        assert_eq!(only(StepKind::Leaver).await.unwrap().items, []);
     })
     .await;
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Action, EmployeeId, Role, Roles, SessionId, Value, Viewer, Violation, text};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Set, SqlErr,
+    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QueryResult, Set, SqlErr,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -725,31 +725,19 @@ impl Store {
             );
         }
         let ask = format!(
-            "SELECT {}, e.sort_name, a.login, a.roles, a.password_hash IS NOT NULL AS has_password, \
-             (SELECT max(i.expires_at) FROM invitations i \
-              WHERE i.employee_id = e.id AND i.used_at IS NULL AND i.expires_at > $1) AS invited_until \
-             FROM employees e LEFT JOIN accounts a ON a.employee_id = e.id \
-             WHERE {filters} ORDER BY e.sort_name, e.id LIMIT {}",
-            people::CARD,
+            "SELECT {} WHERE {filters} ORDER BY e.sort_name, e.id LIMIT {}",
+            account_columns(),
             PAGE + 1
         );
         let rows = self
             .db()
             .query_all_raw(db::sql(self.db(), ask, values))
             .await?;
-        let mut items = Vec::with_capacity(PAGE);
-        for row in rows.iter().take(PAGE) {
-            let has_password: bool = row.try_get("", "has_password")?;
-            let roles: Option<String> = row.try_get("", "roles")?;
-            items.push(Account {
-                person: people::card(row)?,
-                login: row
-                    .try_get::<Option<String>>("", "login")?
-                    .filter(|_| has_password),
-                roles: roles.map_or(Roles::EMPLOYEE, |roles| Roles::parse(&roles)),
-                invited_until: row.try_get("", "invited_until")?,
-            });
-        }
+        let items = rows
+            .iter()
+            .take(PAGE)
+            .map(read_account)
+            .collect::<Result<Vec<_>>>()?;
         let next_cursor = match (rows.get(PAGE), rows.get(PAGE - 1), items.last()) {
             (Some(_), Some(last), Some(account)) => Some(format!(
                 "{}{}",
@@ -759,6 +747,18 @@ impl Store {
             _ => None,
         };
         Ok(Page { items, next_cursor })
+    }
+
+    /// Somebody who works here, with their account if they have one. Needs `InvitePeople`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn account(&self, viewer: &Viewer, employee: EmployeeId) -> Result<Account> {
+        self.allow(viewer, Action::InvitePeople)?;
+        let ask = format!("SELECT {} WHERE e.active AND e.id = $2", account_columns());
+        let values = [self.now().into(), employee.0.into()];
+        let row = self.db().query_one_raw(db::sql(self.db(), ask, values)).await?;
+        read_account(&row.ok_or(Error::NotFound)?)
     }
 
     /// Gives somebody exactly these roles; `employee` is always among them. Needs `ManageRoles`.
@@ -809,6 +809,28 @@ impl Store {
         );
         change.commit().await
     }
+}
+
+/// What [`read_account`] reads, and where from; `$1` is now.
+fn account_columns() -> String {
+    format!(
+        "{}, e.sort_name, a.login, a.roles, a.password_hash IS NOT NULL AS has_password, \
+         (SELECT max(i.expires_at) FROM invitations i \
+          WHERE i.employee_id = e.id AND i.used_at IS NULL AND i.expires_at > $1) AS invited_until \
+         FROM employees e LEFT JOIN accounts a ON a.employee_id = e.id",
+        people::CARD
+    )
+}
+
+fn read_account(row: &QueryResult) -> Result<Account> {
+    let has_password: bool = row.try_get("", "has_password")?;
+    let roles: Option<String> = row.try_get("", "roles")?;
+    Ok(Account {
+        person: people::card(row)?,
+        login: row.try_get::<Option<String>>("", "login")?.filter(|_| has_password),
+        roles: roles.map_or(Roles::EMPLOYEE, |roles| Roles::parse(&roles)),
+        invited_until: row.try_get("", "invited_until")?,
+    })
 }
 
 /// Begins a sign-in.

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Action, RunId, SourceId, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
-    sync::{Step, Totals},
+    sync::{Step, StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ const ALIVE: TimeDelta = TimeDelta::seconds(10);
 /// Runs in a list.
 const RUNS_LISTED: usize = 50;
 /// Steps in a page.
-const STEPS_PAGE: u64 = 100;
+const STEPS_PAGE: usize = 100;
 /// Most findings that are kept of a run; how many there were is in its totals.
 const FINDINGS_KEPT: usize = 5_000;
 
@@ -531,7 +531,8 @@ impl Store {
         Ok(runs)
     }
 
-    /// A run's plan, or what it did, in pages of a hundred. Needs `ReadSources`.
+    /// A run's plan, or what it did, in pages of a hundred; with `kind`, only
+    /// those steps. Needs `ReadSources`.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Invalid`] for a cursor that is none.
@@ -539,6 +540,7 @@ impl Store {
         &self,
         viewer: &Viewer,
         id: RunId,
+        kind: Option<StepKind>,
         cursor: Option<&str>,
     ) -> Result<Page<Step>> {
         self.allow(viewer, Action::ReadSources)?;
@@ -546,34 +548,39 @@ impl Store {
             Some(cursor) => cursor.parse::<u32>().map_err(|_| people::bad_cursor())?,
             None => 0,
         };
-        let from = u64::from(from);
-        let (items, more) = if let Some(live) = self.0.runs.any(id) {
+        // One more than a page holds: its place is where the next page begins.
+        let mut steps: Vec<(u64, Step)> = if let Some(live) = self.0.runs.any(id) {
             let work = live.work.lock().await;
-            let steps = work.plan.iter().skip(from as usize);
-            let items = steps.take(STEPS_PAGE as usize).map(|one| work.step(one));
-            let more = from + STEPS_PAGE < work.plan.len() as u64;
-            (items.collect(), more)
+            let places = (0..).zip(&work.plan).skip(from as usize);
+            places
+                .filter(|(_, one)| kind.is_none_or(|kind| one.kind == kind))
+                .take(STEPS_PAGE + 1)
+                .map(|(place, one)| (place, work.step(one)))
+                .collect()
         } else {
             self.find_run(id).await?;
+            let mut values = vec![id.0.into(), i64::from(from).into()];
+            let mut only = "";
+            if let Some(kind) = kind {
+                // The kind is the first field of a step as it is kept.
+                values.push(format!("{{\"kind\":{},%", serde_json::to_string(&kind)?).into());
+                only = " AND step LIKE $3";
+            }
             let find = format!(
-                "SELECT step FROM run_steps WHERE run_id = $1 AND place >= $2 ORDER BY place LIMIT {}",
+                "SELECT place, step FROM run_steps WHERE run_id = $1 AND place >= $2{only} ORDER BY place LIMIT {}",
                 STEPS_PAGE + 1
             );
-            let values = [id.0.into(), (from as i64).into()];
-            let rows = self
-                .db()
-                .query_all_raw(db::sql(self.db(), find, values))
-                .await?;
-            let read = |row: &QueryResult| -> Result<Step> {
-                Ok(serde_json::from_str(&row.try_get_by_index::<String>(0)?)?)
+            let rows = self.db().query_all_raw(db::sql(self.db(), find, values)).await?;
+            let read = |row: &QueryResult| -> Result<(u64, Step)> {
+                let place = u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or(0);
+                Ok((place, serde_json::from_str(&row.try_get_by_index::<String>(1)?)?))
             };
-            let page = rows.iter().take(STEPS_PAGE as usize);
-            let items = page.map(read).collect::<Result<Vec<_>>>()?;
-            (items, rows.len() as u64 > STEPS_PAGE)
+            rows.iter().map(read).collect::<Result<_>>()?
         };
+        let next = (steps.len() > STEPS_PAGE).then(|| steps.pop()).flatten();
         Ok(Page {
-            items,
-            next_cursor: more.then(|| (from + STEPS_PAGE).to_string()),
+            items: steps.into_iter().map(|(_, step)| step).collect(),
+            next_cursor: next.map(|(place, _)| place.to_string()),
         })
     }
 
