@@ -1,8 +1,519 @@
 //! What is shown of people: the one place where records, own values and rules meet.
+//!
+//! [`Sourcing::value`] answers one attribute of one person, with where it came
+//! from; a profile is made of these. What lists show are columns of `employees`
+//! with the same values: [`reshow`] works them out again, and whoever changes a
+//! record, an own value, a unit's name or place, or the rules has to call it in
+//! the same transaction.
 
-use domain::{Action, Viewer};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use crate::{Result, Store};
+use chrono::{DateTime, Utc};
+use domain::{
+    Action, Attribute, EmployeeId, SourceId, UnitId, Value, Viewer,
+    policy::Kind,
+    sourcing::{ErpValue, OwnValue, Resolved, Rules, Strength, resolve},
+    text,
+};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
+use uuid::Uuid;
+
+use crate::{
+    Event, Result, Store, db,
+    org::{self, Snapshot},
+    people::ErpRecord,
+    policy,
+};
+
+/// The attributes that have a column of their own in `employees`, or a part in one.
+pub(crate) const IN_COLUMNS: [Attribute; 11] = [
+    Attribute::DisplayName,
+    Attribute::GivenName,
+    Attribute::FamilyName,
+    Attribute::Title,
+    Attribute::Department,
+    Attribute::Location,
+    Attribute::Emails,
+    Attribute::EmployeeNumber,
+    Attribute::Photos,
+    Attribute::Locale,
+    Attribute::Timezone,
+];
+
+/// How many people are worked out at once.
+const CHUNK: usize = 1000;
+
+/// What decides about everybody's values: the rules, the units, the sources.
+pub(crate) struct Sourcing {
+    /// The rules in force.
+    pub rules: Rules,
+    /// The units, by which rules are found.
+    pub org: Arc<Snapshot>,
+    sources: BTreeMap<SourceId, SourceFacts>,
+}
+
+/// What is to be known of a source.
+pub(crate) struct SourceFacts {
+    /// Its name.
+    pub name: String,
+    /// When it was last read to the end.
+    pub read_at: Option<DateTime<Utc>>,
+    /// Its place in the order in which sources were connected.
+    place: usize,
+}
+
+/// A value, and what the ERP that was heard says.
+pub(crate) struct Verdict {
+    /// What is shown, and why.
+    pub resolved: Resolved,
+    /// The ERP's side.
+    pub erp: Option<ErpValue>,
+}
+
+/// All that is known of a person.
+pub(crate) struct Facts {
+    /// Who.
+    pub id: EmployeeId,
+    /// The unit.
+    pub unit: Option<UnitId>,
+    /// The own values.
+    pub own: BTreeMap<Attribute, OwnValue>,
+    /// What lists show now.
+    pub columns: Columns,
+    manager: Option<EmployeeId>,
+    /// Whether they work here now.
+    pub active: bool,
+    /// The records; those that are heard first come first.
+    records: Vec<(SourceId, ErpRecord)>,
+}
+
+/// The columns of `employees` that are worked out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Columns {
+    /// The name shown.
+    pub display_name: String,
+    /// The name to sort by: folded.
+    pub sort_name: String,
+    title: Option<String>,
+    department: Option<String>,
+    location: Option<String>,
+    email: Option<String>,
+    employee_number: Option<String>,
+    photo: Option<String>,
+    locale: Option<String>,
+    timezone: Option<String>,
+    search: String,
+}
+
+impl Sourcing {
+    /// As the database has it now.
+    pub async fn load(conn: &impl ConnectionTrait) -> Result<Self> {
+        let org = Arc::new(org::units_only(conn).await?);
+        Self::with(conn, org).await
+    }
+
+    /// The same with units that are known already.
+    pub async fn with(conn: &impl ConnectionTrait, org: Arc<Snapshot>) -> Result<Self> {
+        let rules = policy::current(conn, Kind::AttributeRules).await?;
+        let ask = "SELECT id, name, last_read_at FROM sources ORDER BY created_at, id";
+        let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
+        let sources = rows.iter().enumerate().map(|(place, row)| {
+            let facts = SourceFacts {
+                name: row.try_get("", "name")?,
+                read_at: row.try_get("", "last_read_at")?,
+                place,
+            };
+            Ok((SourceId(row.try_get("", "id")?), facts))
+        });
+        Ok(Self {
+            rules: rules.map(|version| version.body).unwrap_or_default(),
+            sources: sources.collect::<Result<_>>()?,
+            org,
+        })
+    }
+
+    /// A source by id.
+    pub fn source(&self, id: SourceId) -> Option<&SourceFacts> {
+        self.sources.get(&id)
+    }
+
+    /// What is shown of somebody under the rules in force.
+    pub fn value(&self, facts: &Facts, attribute: Attribute) -> Verdict {
+        self.value_under(&self.rules, facts, attribute)
+    }
+
+    /// What would be shown under other rules. Of several sources, the first
+    /// with a value that no rule has ignored is heard, else the first of all
+    /// that have the field.
+    pub fn value_under(&self, rules: &Rules, facts: &Facts, attribute: Attribute) -> Verdict {
+        let path = facts.unit.map_or(&[][..], |unit| self.org.chart.unit_path(unit));
+        let heard = facts
+            .said(attribute, &self.org)
+            .into_iter()
+            .map(|(source, record, value)| {
+                let rule = rules.in_force(attribute, path, Some(source));
+                let silent = value.as_ref().is_none_or(Value::is_empty)
+                    || rule.strength == Strength::None;
+                (silent, source, record, value, rule)
+            })
+            // Of equals, `min_by_key` takes the first.
+            .min_by_key(|(silent, ..)| *silent);
+        let (erp, rule) = match heard {
+            None => (None, rules.in_force(attribute, path, None)),
+            Some((_, source, record, value, rule)) => {
+                let read_at = self.source(source).and_then(|source| source.read_at);
+                let changed_at = record
+                    .changed
+                    .get(&attribute)
+                    .copied()
+                    .or(record.worker.changed_at)
+                    .or(read_at)
+                    .unwrap_or_default();
+                let erp = ErpValue {
+                    source,
+                    value,
+                    changed_at,
+                    synced_at: read_at.map_or(changed_at, |read_at| read_at.max(changed_at)),
+                };
+                (Some(erp), rule)
+            }
+        };
+        Verdict {
+            resolved: resolve(attribute, rule, erp.as_ref(), facts.own.get(&attribute)),
+            erp,
+        }
+    }
+
+    /// The columns that somebody should have.
+    pub fn columns(&self, facts: &Facts) -> Columns {
+        let shown = |attribute| {
+            let value = self.value(facts, attribute).resolved.value?;
+            Some(value.to_string())
+        };
+        let names = || {
+            let names = [Attribute::GivenName, Attribute::FamilyName];
+            let names: Vec<_> = names.into_iter().filter_map(shown).collect();
+            (!names.is_empty()).then(|| names.join(" "))
+        };
+        let employee_number = shown(Attribute::EmployeeNumber);
+        let email = shown(Attribute::Emails);
+        // Everybody has a name; who has nothing else keeps the one that they came with.
+        let display_name = shown(Attribute::DisplayName)
+            .or_else(names)
+            .or_else(|| employee_number.clone())
+            .or_else(|| email.clone())
+            .unwrap_or_else(|| facts.columns.display_name.clone());
+        let department = facts
+            .unit
+            .and_then(|unit| self.org.unit_name(unit))
+            .map(str::to_owned);
+        let title = shown(Attribute::Title);
+        let searched = [
+            Some(&display_name),
+            title.as_ref(),
+            department.as_ref(),
+            email.as_ref(),
+            employee_number.as_ref(),
+        ];
+        let searched: Vec<_> = searched.into_iter().flatten().map(String::as_str).collect();
+        Columns {
+            sort_name: text::fold(&display_name),
+            search: text::fold(&searched.join("\n")),
+            location: shown(Attribute::Location),
+            photo: shown(Attribute::Photos),
+            locale: shown(Attribute::Locale),
+            timezone: shown(Attribute::Timezone),
+            display_name,
+            title,
+            department,
+            email,
+            employee_number,
+        }
+    }
+}
+
+impl Columns {
+    /// The names of the columns, in the order of [`Columns::values`].
+    pub const NAMES: &str = "display_name, sort_name, title, department, location, email, \
+         employee_number, photo, locale, timezone, search";
+
+    /// What stands in them.
+    pub fn values(self) -> [sea_orm::Value; 11] {
+        [
+            self.display_name.into(),
+            self.sort_name.into(),
+            self.title.into(),
+            self.department.into(),
+            self.location.into(),
+            self.email.into(),
+            self.employee_number.into(),
+            self.photo.into(),
+            self.locale.into(),
+            self.timezone.into(),
+            self.search.into(),
+        ]
+    }
+}
+
+impl Facts {
+    /// Somebody who comes in now by the name of `name`: one source speaks, and
+    /// there is no own value yet.
+    pub fn newcomer(
+        id: EmployeeId,
+        unit: Option<UnitId>,
+        name: String,
+        source: SourceId,
+        record: ErpRecord,
+    ) -> Self {
+        Self {
+            id,
+            unit,
+            own: BTreeMap::new(),
+            columns: Columns {
+                display_name: name,
+                ..Columns::default()
+            },
+            manager: None,
+            active: true,
+            records: vec![(source, record)],
+        }
+    }
+
+    /// What each source that has the field says, those that are heard first first.
+    fn said(
+        &self,
+        attribute: Attribute,
+        org: &Snapshot,
+    ) -> Vec<(SourceId, &ErpRecord, Option<Value>)> {
+        let place = |speaks: fn(&ErpRecord) -> bool, value: Option<Value>| {
+            // What the references mean stands in the person's row, whichever source it came from.
+            let mut records = self.records.iter();
+            let speaker = records.clone().find(|(_, record)| speaks(record));
+            let speaker = speaker.or_else(|| records.next());
+            speaker
+                .map(|(source, record)| (*source, record, value))
+                .into_iter()
+                .collect()
+        };
+        match attribute {
+            Attribute::Department => {
+                let name = self.unit.and_then(|unit| org.unit_name(unit));
+                place(|record| record.worker.unit.is_some(), name.map(Value::from))
+            }
+            Attribute::Manager => place(
+                |record| record.worker.manager.is_some(),
+                self.manager.map(|manager| manager.to_string().into()),
+            ),
+            Attribute::Active => place(|_| true, Some(Value::Flag(self.active))),
+            Attribute::Photos => self
+                .records
+                .iter()
+                .filter_map(|(source, record)| {
+                    let photo = record.photo.clone()?;
+                    Some((*source, record, Some(photo.into())))
+                })
+                .collect(),
+            _ => self
+                .records
+                .iter()
+                .filter_map(|(source, record)| {
+                    let value = record.worker.attributes.get(&attribute)?;
+                    Some((*source, record, value.clone()))
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whose facts are read.
+#[derive(Clone, Copy)]
+pub(crate) enum Whom<'a> {
+    /// These, at most a thousand.
+    These(&'a [EmployeeId]),
+    /// The next thousand people after this id.
+    After(EmployeeId),
+}
+
+/// Reads what is known of people, in the order of their ids. `locked` are their
+/// rows until the transaction ends, which has to be one that writes.
+pub(crate) async fn facts(
+    conn: &impl ConnectionTrait,
+    sourcing: &Sourcing,
+    whom: Whom<'_>,
+    locked: bool,
+) -> Result<Vec<Facts>> {
+    let lock = if locked { db::for_update(conn) } else { "" };
+    let (filter, limit, values) = match whom {
+        Whom::These(ids) => (
+            format!("id IN ({})", db::places(1, ids.len())),
+            ids.len(),
+            ids.iter().map(|id| id.0.into()).collect(),
+        ),
+        Whom::After(id) => ("id > $1".to_owned(), CHUNK, vec![id.0.into()]),
+    };
+    let ask = format!(
+        "SELECT id, active, unit_id, manager_id, display_name, sort_name, title, department, \
+         location, email, employee_number, photo, locale, timezone, search \
+         FROM employees WHERE {filter} ORDER BY id LIMIT {limit}{lock}"
+    );
+    let rows = conn.query_all_raw(db::sql(conn, ask, values)).await?;
+    let mut people = rows.iter().map(person).collect::<Result<Vec<_>>>()?;
+    let (Some(first), Some(last)) = (people.first(), people.last()) else {
+        return Ok(people);
+    };
+    let (filter, values) = match whom {
+        Whom::These(_) => (
+            format!("employee_id IN ({})", db::places(1, people.len())),
+            people.iter().map(|person| person.id.0.into()).collect(),
+        ),
+        Whom::After(_) => (
+            "employee_id BETWEEN $1 AND $2".to_owned(),
+            vec![first.id.0.into(), last.id.0.into()],
+        ),
+    };
+    let at = |people: &[Facts], row: &QueryResult| -> Result<Option<usize>> {
+        let id = EmployeeId(row.try_get("", "employee_id")?);
+        Ok(people.binary_search_by_key(&id, |person| person.id).ok())
+    };
+
+    let ask = format!(
+        "SELECT employee_id, source_id, active, record, changed FROM erp_records WHERE {filter}"
+    );
+    let mut records = conn
+        .query_all_raw(db::sql(conn, ask, values.clone()))
+        .await?
+        .into_iter()
+        .map(|row| {
+            let source = SourceId(row.try_get("", "source_id")?);
+            let active: bool = row.try_get("", "active")?;
+            let place = sourcing.source(source).map(|source| source.place);
+            Ok(((!active, place), source, row))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    records.sort_by_key(|(rank, ..)| *rank);
+    for (_, source, row) in records {
+        if let Some(at) = at(&people, &row)? {
+            let record: String = row.try_get("", "record")?;
+            let changed: String = row.try_get("", "changed")?;
+            let record = ErpRecord::decode(&record, &changed)?;
+            people[at].records.push((source, record));
+        }
+    }
+
+    let ask =
+        format!("SELECT employee_id, attribute, value, edited_at FROM own_values WHERE {filter}");
+    for row in conn.query_all_raw(db::sql(conn, ask, values)).await? {
+        let name: String = row.try_get("", "attribute")?;
+        // What the catalogue does not know any more is kept and not shown.
+        if let (Some(at), Ok(attribute)) = (at(&people, &row)?, name.parse()) {
+            let value: String = row.try_get("", "value")?;
+            let own = OwnValue {
+                value: serde_json::from_str(&value)?,
+                edited_at: row.try_get("", "edited_at")?,
+            };
+            people[at].own.insert(attribute, own);
+        }
+    }
+    Ok(people)
+}
+
+fn person(row: &QueryResult) -> Result<Facts> {
+    Ok(Facts {
+        id: EmployeeId(row.try_get("", "id")?),
+        active: row.try_get("", "active")?,
+        unit: row.try_get::<Option<Uuid>>("", "unit_id")?.map(UnitId),
+        manager: row
+            .try_get::<Option<Uuid>>("", "manager_id")?
+            .map(EmployeeId),
+        own: BTreeMap::new(),
+        records: Vec::new(),
+        columns: Columns {
+            display_name: row.try_get("", "display_name")?,
+            sort_name: row.try_get("", "sort_name")?,
+            title: row.try_get("", "title")?,
+            department: row.try_get("", "department")?,
+            location: row.try_get("", "location")?,
+            email: row.try_get("", "email")?,
+            employee_number: row.try_get("", "employee_number")?,
+            photo: row.try_get("", "photo")?,
+            locale: row.try_get("", "locale")?,
+            timezone: row.try_get("", "timezone")?,
+            search: row.try_get("", "search")?,
+        },
+    })
+}
+
+/// Works out the shown columns of `ids` anew, in the transaction of what
+/// changed; answers how many people show something else now. The transaction
+/// holds [`db::Lock::Rules`]: [`Store::change_people`] begins such a one.
+///
+/// # Errors
+/// [`crate::Error::Db`].
+pub(crate) async fn reshow(tx: &DatabaseTransaction, ids: &[EmployeeId]) -> Result<u64> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let sourcing = Sourcing::load(tx).await?;
+    // In the order of ids, so that two transactions never wait for each other in a circle.
+    let ids: BTreeSet<_> = ids.iter().copied().collect();
+    let ids: Vec<_> = ids.into_iter().collect();
+    let mut changed = 0;
+    for ids in ids.chunks(CHUNK) {
+        let people = facts(tx, &sourcing, Whom::These(ids), true).await?;
+        changed += write(tx, &sourcing, &people).await?;
+    }
+    Ok(changed)
+}
+
+/// [`reshow`] for everybody.
+pub(crate) async fn reshow_all(tx: &DatabaseTransaction) -> Result<u64> {
+    let sourcing = Sourcing::load(tx).await?;
+    let mut changed = 0;
+    let mut after = EmployeeId(Uuid::nil());
+    loop {
+        let people = facts(tx, &sourcing, Whom::After(after), true).await?;
+        let Some(last) = people.last() else { break };
+        after = last.id;
+        changed += write(tx, &sourcing, &people).await?;
+    }
+    Ok(changed)
+}
+
+/// Writes the columns that are other ones.
+async fn write(tx: &DatabaseTransaction, sourcing: &Sourcing, people: &[Facts]) -> Result<u64> {
+    let rows = people.iter().filter_map(|person| {
+        let columns = sourcing.columns(person);
+        (columns != person.columns).then(|| {
+            [
+                person.id.0.into(),
+                columns.display_name.into(),
+                columns.sort_name.into(),
+                columns.title.into(),
+                columns.department.into(),
+                columns.location.into(),
+                columns.email.into(),
+                columns.employee_number.into(),
+                columns.photo.into(),
+                columns.locale.into(),
+                columns.timezone.into(),
+                columns.search.into(),
+            ]
+        })
+    });
+    let written = db::bulk(tx, rows.collect(), |rows| {
+        format!(
+            "UPDATE employees SET display_name = v.column2, sort_name = v.column3, \
+             title = v.column4, department = v.column5, location = v.column6, \
+             email = v.column7, employee_number = v.column8, photo = v.column9, \
+             locale = v.column10, timezone = v.column11, search = v.column12 \
+             FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+        )
+    });
+    Ok(written.await?)
+}
 
 impl Store {
     /// Works out everyone's shown columns anew; answers how many people show
@@ -13,6 +524,11 @@ impl Store {
     /// [`crate::Error::NotFound`], [`crate::Error::Db`].
     pub async fn reshow_everyone(&self, viewer: &Viewer) -> Result<u64> {
         self.allow(viewer, Action::ManageSources)?;
-        Ok(0)
+        let mut change = self.change().await?;
+        db::lock(&change.tx, db::Lock::Rules, true).await?;
+        let changed = reshow_all(&change.tx).await?;
+        change.tell(Event::PeopleChanged);
+        change.commit().await?;
+        Ok(changed)
     }
 }

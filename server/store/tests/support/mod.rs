@@ -510,9 +510,8 @@ impl Cast {
             _ => &[],
         };
         let roles: Roles = roles.iter().copied().collect();
-        Viewer {
-            address: Some("192.0.2.7".into()),
-            ..Viewer::person(id, roles)
-        }
+        let mut viewer = Viewer::person(id, roles);
+        viewer.address = Some("192.0.2.7".into());
+        viewer
     }
 }
