@@ -804,7 +804,7 @@ async fn a_killed_run_is_completed_by_the_next_one() {
         assert_eq!((again.totals.unchanged, again.steps), (2_300, 0));
         let pages = store.run_steps(&SYSTEM, done.id, None, Some("1200")).await.unwrap();
         assert_eq!((pages.items.len(), pages.next_cursor), (100, None));
-        let only = |kind| store.run_steps(&SYSTEM, done.id, Some(kind), Some("100"));
+        let only = async |kind| store.run_steps(&SYSTEM, done.id, Some(kind), Some("100")).await;
         let joiners = only(StepKind::Joiner).await.unwrap();
         assert_eq!((joiners.items.len(), joiners.next_cursor), (100, Some("200".into())));
         assert_eq!(only(StepKind::Leaver).await.unwrap().items, []);

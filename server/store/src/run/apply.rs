@@ -7,7 +7,6 @@ use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Viewer,
     erp::Worker,
     sync::{StepKind, Totals},
-    text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use serde_json::json;
@@ -20,7 +19,12 @@ use super::{
     write_run,
 };
 use crate::{
-    Event, Result, Store, account, audit, change::Change, db, people::ErpRecord, shown, source,
+    Event, Result, Store, account, audit,
+    change::Change,
+    db,
+    people::ErpRecord,
+    shown::{self, Columns, Facts, Sourcing},
+    source,
 };
 
 /// Steps in a transaction: few enough that others who write wait for some tenths
@@ -48,7 +52,7 @@ struct Place {
 /// The rows of one chunk.
 #[derive(Default)]
 struct Rows {
-    joiners: Vec<[Value; 12]>,
+    joiners: Vec<[Value; 20]>,
     places: Vec<[Value; 7]>,
     records: Vec<[Value; 8]>,
     /// Whose superior ends being it.
@@ -106,7 +110,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the steps up to `to`; answers whose shown values may be other ones.
+    /// Writes the steps up to `to`; answers whose shown values
+    /// may be other ones.
     async fn write_steps(
         &self,
         viewer: &Viewer,
@@ -130,6 +135,10 @@ impl Store {
             .filter_map(|planned| Some((planned.external_id.as_str(), planned.employee?)))
             .collect();
 
+        let sourcing = match joining.is_empty() {
+            true => None,
+            false => Some(Sourcing::load(&change.tx).await?),
+        };
         let mut rows = Rows::default();
         let mut shown = Vec::with_capacity(steps.len());
         let mut leavers = Vec::new();
@@ -150,7 +159,6 @@ impl Store {
                 rows.wait(live.source, work, planned, at)?;
                 continue;
             };
-            shown.push(employee);
             let before = kept.remove(&planned.external_id);
             let Some(record) = rows.record(live.source, planned, employee, before, at)? else {
                 continue;
@@ -161,7 +169,16 @@ impl Store {
             }
             let was = places.get(&employee.0);
             let now = work.place(&joining, &record.worker, was, planned.kind);
-            rows.place(employee, planned, was, now, at);
+            rows.history(employee, was, &now, at);
+            if let Some(was) = was {
+                rows.place(employee, was, now);
+                shown.push(employee);
+            } else if let Some(sourcing) = &sourcing {
+                let name = planned.name.clone();
+                let unit = now.unit.map(UnitId);
+                let facts = Facts::newcomer(employee, unit, name, live.source, record);
+                rows.join(employee, now, sourcing.columns(&facts), at);
+            }
         }
         rows.write(&change.tx, live.source).await?;
         let gone = gone(&change.tx, &leavers, at).await?;
@@ -337,48 +354,33 @@ impl Rows {
         Ok(Some(record))
     }
 
-    /// A person's row, and the intervals of having a superior.
-    fn place(
+    /// The intervals of having a superior.
+    fn history(
         &mut self,
         employee: EmployeeId,
-        planned: &Planned,
         was: Option<&Place>,
-        now: Place,
+        now: &Place,
         at: DateTime<Utc>,
     ) {
-        let id = || Value::from(employee.0);
         let had = was.filter(|was| was.active).and_then(|was| was.manager);
-        let has = now
-            .manager
-            .filter(|manager| now.active && *manager != employee.0);
-        if had != has {
-            if had.is_some() {
-                self.ended.push([id(), at.into()]);
-            }
-            if let Some(manager) = has {
-                self.begun.push([id(), manager.into(), at.into()]);
-            }
-        }
-        let Some(was) = was else {
-            self.joiners.push([
-                id(),
-                now.active.into(),
-                planned.name.as_str().into(),
-                text::fold(&planned.name).into(),
-                "".into(),
-                now.unit.into(),
-                now.unit_ref.into(),
-                now.manager.into(),
-                now.manager_ref.into(),
-                (-1).into(),
-                (-1).into(),
-                at.into(),
-            ]);
+        let has = now.manager.filter(|_| now.active);
+        let has = has.filter(|manager| *manager != employee.0);
+        if had == has {
             return;
-        };
+        }
+        if had.is_some() {
+            self.ended.push([employee.0.into(), at.into()]);
+        }
+        if let Some(manager) = has {
+            self.begun
+                .push([employee.0.into(), manager.into(), at.into()]);
+        }
+    }
+
+    fn place(&mut self, employee: EmployeeId, was: &Place, now: Place) {
         if *was != now {
             self.places.push([
-                id(),
+                employee.0.into(),
                 now.active.into(),
                 now.left_at.into(),
                 now.unit.into(),
@@ -389,11 +391,32 @@ impl Rows {
         }
     }
 
+    /// The row of somebody who is new, with what is shown at once.
+    fn join(&mut self, employee: EmployeeId, now: Place, columns: Columns, at: DateTime<Utc>) {
+        let own: [Value; 9] = [
+            employee.0.into(),
+            now.active.into(),
+            now.unit.into(),
+            now.unit_ref.into(),
+            now.manager.into(),
+            now.manager_ref.into(),
+            // Nobody has a number in the chart before it is built anew.
+            (-1).into(),
+            (-1).into(),
+            at.into(),
+        ];
+        let mut values = own.into_iter().chain(columns.values());
+        self.joiners.push(std::array::from_fn(|_| {
+            values.next().expect("nine and eleven are twenty")
+        }));
+    }
+
     async fn write(self, tx: &DatabaseTransaction, source: SourceId) -> Result<()> {
         db::bulk(tx, self.joiners, |rows| {
             format!(
-                "INSERT INTO employees (id, active, display_name, sort_name, search, unit_id, unit_ref,
-                    manager_id, manager_ref, tree_from, tree_to, created_at) VALUES {rows}"
+                "INSERT INTO employees (id, active, unit_id, unit_ref, manager_id, manager_ref, tree_from,
+                    tree_to, created_at, {}) VALUES {rows}",
+                Columns::NAMES
             )
         })
         .await?;

@@ -154,8 +154,13 @@ pub(super) fn keep_beating(store: &Arc<Inner>, live: &Arc<Live>) {
                 .db
                 .execute_raw(db::sql(&store.db, update, values))
                 .await;
-            if let Err(error) = done {
-                tracing::warn!(run = %live.id, %error, "a run could not show that it lives");
+            match done {
+                Ok(done) if done.rows_affected() > 0 => {}
+                // Ended elsewhere: its source is free.
+                Ok(_) => return store.runs.forget(live.id),
+                Err(error) => {
+                    tracing::warn!(run = %live.id, %error, "a run could not show that it lives");
+                }
             }
         }
     });

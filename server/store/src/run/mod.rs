@@ -311,7 +311,8 @@ impl Store {
             self.0.runs.shelve(&live);
         } else {
             let change = self.change().await?;
-            write_run(&change.tx, &planned, Some(&work.findings), change.at).await?;
+            let kept = write_run(&change.tx, &planned, Some(&work.findings), change.at).await;
+            self.unless_lost(run, kept)?;
             change.commit().await?;
         }
         self.tell(Event::RunMoved(run));
@@ -332,7 +333,8 @@ impl Store {
         approved.phase = Phase::Applying;
         (approved.error, approved.error_text) = (None, None);
         let mut change = self.change().await?;
-        write_run(&change.tx, &approved, None, change.at).await?;
+        let kept = write_run(&change.tx, &approved, None, change.at).await;
+        self.unless_lost(run, kept)?;
         let detail = json!({ "run": run, "leavers": approved.totals.leavers });
         change.record(viewer, "run.approved", source::subject(live.source), detail);
         change.tell(Event::RunMoved(run));
@@ -351,7 +353,8 @@ impl Store {
         let mut work = live.work.lock().await;
         live.require(Phase::Applying)?;
         if work.next < work.plan.len() {
-            Box::pin(self.apply_chunk(viewer, &live, &mut work)).await?;
+            let applied = Box::pin(self.apply_chunk(viewer, &live, &mut work)).await;
+            self.unless_lost(run, applied)?;
         }
         Ok((work.plan.len() - work.next) as u64)
     }
@@ -375,8 +378,8 @@ impl Store {
         if work.next < work.plan.len() {
             return Err(Error::Conflict("steps_left"));
         }
-        let (ended, people) =
-            Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await?;
+        let ended = Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await;
+        let (ended, people) = self.unless_lost(run, ended)?;
         live.change(|run| *run = ended.clone());
         drop(work);
         self.0.runs.forget(run);
@@ -439,7 +442,8 @@ impl Store {
         (run.error, run.error_text) = why.map(|(code, text)| (code.into(), text.into())).unzip();
         if !run.dry_run {
             let mut change = self.change().await?;
-            write_run(&change.tx, &run, None, change.at).await?;
+            let kept = write_run(&change.tx, &run, None, change.at).await;
+            self.unless_lost(id, kept)?;
             let action = match phase {
                 Phase::Cancelled => "run.cancelled",
                 _ => "run.failed",
@@ -570,10 +574,16 @@ impl Store {
                 "SELECT place, step FROM run_steps WHERE run_id = $1 AND place >= $2{only} ORDER BY place LIMIT {}",
                 STEPS_PAGE + 1
             );
-            let rows = self.db().query_all_raw(db::sql(self.db(), find, values)).await?;
+            let rows = self
+                .db()
+                .query_all_raw(db::sql(self.db(), find, values))
+                .await?;
             let read = |row: &QueryResult| -> Result<(u64, Step)> {
                 let place = u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or(0);
-                Ok((place, serde_json::from_str(&row.try_get_by_index::<String>(1)?)?))
+                Ok((
+                    place,
+                    serde_json::from_str(&row.try_get_by_index::<String>(1)?)?,
+                ))
             };
             rows.iter().map(read).collect::<Result<_>>()?
         };
@@ -627,6 +637,14 @@ impl Store {
                 .await
                 .map_or_else(|error| error, |_| Error::Conflict("run_over"))),
         }
+    }
+
+    /// Lets go of a run that turns out to have been ended elsewhere.
+    fn unless_lost<T>(&self, id: RunId, outcome: Result<T>) -> Result<T> {
+        if let Err(Error::Conflict("run_over")) = outcome {
+            self.0.runs.forget(id);
+        }
+        outcome
     }
 
     /// A run that still reads, with what is known of its source loaded.
