@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Action, EmployeeId, Violation, Viewer,
+    Action, EmployeeId, Viewer, Violation,
     audit::{Broken, Checkpoint, Entry, Hash, Record, Verifier},
 };
 use ed25519_dalek::VerifyingKey;
@@ -255,11 +255,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Invalid`] for a cursor or limit that is none.
-    pub async fn audit_log(
-        &self,
-        viewer: &Viewer,
-        query: &AuditQuery,
-    ) -> Result<Page<NamedEntry>> {
+    pub async fn audit_log(&self, viewer: &Viewer, query: &AuditQuery) -> Result<Page<NamedEntry>> {
         self.allow(viewer, Action::ReadAuditLog)?;
         let limit = people::limit(query.limit)?;
         let mut values: Vec<Value> = Vec::new();
@@ -302,7 +298,11 @@ impl Store {
         entries.truncate(limit);
         if query.cursor.is_none() && (query.actor.is_some() || query.subject.is_some()) {
             let mut change = self.change().await?;
-            let about = query.subject.or(query.actor).map(person).unwrap_or_default();
+            let about = query
+                .subject
+                .or(query.actor)
+                .map(person)
+                .unwrap_or_default();
             change.record(viewer, "audit.read", about, json!(query));
             change.commit().await?;
         }
@@ -403,7 +403,11 @@ impl Store {
         );
         let rows = tx.query_all_raw(db::sql(&tx, ask, [])).await?;
         let checkpoints = rows.iter().map(checkpoint).collect::<Result<_>>()?;
-        Ok(Extent { last, head, checkpoints })
+        Ok(Extent {
+            last,
+            head,
+            checkpoints,
+        })
     }
 
     /// Signs the head if it moved since the last checkpoint.
@@ -476,9 +480,7 @@ impl Store {
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for lines that are none.
-pub fn verify_export(
-    lines: impl Iterator<Item = std::io::Result<String>>,
-) -> Result<Verification> {
+pub fn verify_export(lines: impl Iterator<Item = std::io::Result<String>>) -> Result<Verification> {
     let bad = |number: usize, expected: &str| {
         Error::from(Violation::BadFormat {
             field: format!("line {}", number + 1),

@@ -75,7 +75,8 @@ pub(crate) async fn units_only(conn: &impl ConnectionTrait) -> Result<Snapshot> 
 async fn read_units(
     conn: &impl ConnectionTrait,
 ) -> Result<(Vec<Unit>, BTreeMap<UnitId, UnitInfo>)> {
-    let ask = "SELECT id, name, parent_id, source_id, heads FROM units WHERE active ORDER BY name, id";
+    let ask =
+        "SELECT id, name, parent_id, source_id, heads FROM units WHERE active ORDER BY name, id";
     let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
     let mut units = Vec::with_capacity(rows.len());
     let mut infos = BTreeMap::new();
@@ -343,7 +344,10 @@ impl Store {
     pub async fn chart_findings(&self, viewer: &Viewer) -> Result<Vec<NamedFinding>> {
         self.allow(viewer, Action::ReadOrganization)?;
         let snapshot = self.chart();
-        let concerned = snapshot.findings.iter().flat_map(|finding| concerns(finding).0);
+        let concerned = snapshot
+            .findings
+            .iter()
+            .flat_map(|finding| concerns(finding).0);
         let cards = people::cards(self.db(), concerned.collect::<BTreeSet<_>>()).await?;
         let named = |finding: &Finding| {
             let (people, units) = concerns(finding);

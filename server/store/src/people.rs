@@ -99,20 +99,40 @@ impl ErpRecord {
         at: DateTime<Utc>,
     ) -> Self {
         let since = worker.changed_at.map_or(at, |changed| changed.min(at));
-        let mut changed = before.map(|before| before.changed.clone()).unwrap_or_default();
+        let mut changed = before
+            .map(|before| before.changed.clone())
+            .unwrap_or_default();
         let none = BTreeMap::new();
         let said = before.map_or(&none, |before| &before.worker.attributes);
         let mut differ: Vec<_> = differences(said, &worker.attributes)
             .into_iter()
             .map(|change| change.attribute)
-            .chain(worker.attributes.keys().copied().filter(|attribute| !said.contains_key(attribute)))
+            .chain(
+                worker
+                    .attributes
+                    .keys()
+                    .copied()
+                    .filter(|attribute| !said.contains_key(attribute)),
+            )
             .collect();
         let old = before.map(|before| &before.worker);
         for (attribute, differs) in [
-            (Attribute::Manager, old.map(|old| &old.manager) != Some(&worker.manager)),
-            (Attribute::Department, old.map(|old| &old.unit) != Some(&worker.unit)),
-            (Attribute::Active, old.map(|old| old.active) != Some(worker.active)),
-            (Attribute::Photos, before.map(|before| &before.photo) != Some(&photo)),
+            (
+                Attribute::Manager,
+                old.map(|old| &old.manager) != Some(&worker.manager),
+            ),
+            (
+                Attribute::Department,
+                old.map(|old| &old.unit) != Some(&worker.unit),
+            ),
+            (
+                Attribute::Active,
+                old.map(|old| old.active) != Some(worker.active),
+            ),
+            (
+                Attribute::Photos,
+                before.map(|before| &before.photo) != Some(&photo),
+            ),
         ] {
             if differs {
                 differ.push(attribute);
@@ -160,7 +180,9 @@ pub(crate) fn card(row: &QueryResult) -> Result<PersonCard> {
         display_name: row.try_get("", "display_name")?,
         title: row.try_get("", "title")?,
         department: row.try_get("", "department")?,
-        unit: row.try_get::<Option<uuid::Uuid>>("", "unit_id")?.map(UnitId),
+        unit: row
+            .try_get::<Option<uuid::Uuid>>("", "unit_id")?
+            .map(UnitId),
         location: row.try_get("", "location")?,
         email: row.try_get("", "email")?,
         employee_number: row.try_get("", "employee_number")?,
@@ -272,7 +294,11 @@ impl Store {
             .db()
             .query_all_raw(db::sql(self.db(), ask, values))
             .await?;
-        let items = rows.iter().take(limit).map(card).collect::<Result<Vec<_>>>()?;
+        let items = rows
+            .iter()
+            .take(limit)
+            .map(card)
+            .collect::<Result<Vec<_>>>()?;
         let next_cursor = match (rows.get(limit), rows.get(limit - 1), items.last()) {
             (Some(_), Some(last), Some(card)) => {
                 let name: String = last.try_get("", "sort_name")?;

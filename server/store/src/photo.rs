@@ -70,10 +70,12 @@ fn square(bytes: &[u8]) -> Result<Encoded> {
         }
         .into());
     }
-    let no_image = || Error::from(Violation::BadFormat {
-        field: "photos".into(),
-        expected: "a JPEG, PNG, GIF or WebP of at most 40 megapixels".into(),
-    });
+    let no_image = || {
+        Error::from(Violation::BadFormat {
+            field: "photos".into(),
+            expected: "a JPEG, PNG, GIF or WebP of at most 40 megapixels".into(),
+        })
+    };
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|_| no_image())?;

@@ -337,18 +337,17 @@ impl Store {
 
     async fn history<T: Document>(&self, viewer: &Viewer) -> Result<Vec<HistoryEntry<T>>> {
         self.allow(viewer, Action::ReadPolicies)?;
-        let ask = format!(
-            "SELECT {COLUMNS} FROM policy_versions WHERE kind = $1 ORDER BY version DESC"
-        );
+        let ask =
+            format!("SELECT {COLUMNS} FROM policy_versions WHERE kind = $1 ORDER BY version DESC");
         let rows = self
             .db()
             .query_all_raw(db::sql(self.db(), ask, [T::KIND.name().into()]))
             .await?;
-        let versions = rows
+        let versions = rows.iter().map(version::<T>).collect::<Result<Vec<_>>>()?;
+        let setters: BTreeSet<_> = versions
             .iter()
-            .map(version::<T>)
-            .collect::<Result<Vec<_>>>()?;
-        let setters: BTreeSet<_> = versions.iter().filter_map(|version| version.set_by).collect();
+            .filter_map(|version| version.set_by)
+            .collect();
         let names = people::cards(self.db(), setters).await?;
         let entry = |version: Version<T>| HistoryEntry {
             set_by_name: version
@@ -405,7 +404,10 @@ async fn set_rules(
     let next = before.succeed(rules)?;
     write(change, viewer, read, &before, &next, note).await?;
     let shown = touched(&before, &next);
-    if shown::IN_COLUMNS.iter().any(|attribute| shown.contains(attribute)) {
+    if shown::IN_COLUMNS
+        .iter()
+        .any(|attribute| shown.contains(attribute))
+    {
         shown::reshow_all(&change.tx).await?;
     }
     change.tell(Event::PeopleChanged);

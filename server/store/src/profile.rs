@@ -1,14 +1,12 @@
 //! Profiles: every value with where it came from, and the edits of one's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
     Action, Attribute, Audience, EmployeeId, Relation, SourceId, Value, Viewer, Violation,
     attribute,
-    policy::{Kind, Version},
-    sourcing::{InForce, OwnValue, Resolved, Rules},
-    text,
+    sourcing::{InForce, OwnValue, Resolved},
 };
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -19,7 +17,6 @@ use crate::{
     change::Change,
     db,
     people::{self, PersonCard},
-    policy,
     shown::{self, Facts, Sourcing, Whom},
 };
 
@@ -130,9 +127,8 @@ impl Store {
         let relation = self.relation(viewer, id);
         let sourcing = Sourcing::with(conn, self.chart()).await?;
         let facts = one(conn, &sourcing, id, false).await?;
-        let setting = Setting::load(conn).await?;
         let mut values = Vec::new();
-        let mut named = vec![id];
+        let mut named = BTreeSet::new();
         for attribute in Attribute::ALL.iter().copied() {
             let spec = attribute.spec();
             if !viewer.may(relation, Action::reading(spec.audience)) {
@@ -153,16 +149,23 @@ impl Store {
                 let said = verdict.resolved.value.as_ref().and_then(Value::as_text);
                 named.extend(said.and_then(|id| id.parse::<EmployeeId>().ok()));
             }
-            values.push(ProfileValue {
+            values.push((attribute, verdict.resolved, erp));
+        }
+        let asked = named.iter().copied().chain([id]).chain(sourcing.set_by);
+        let mut people = people::cards(conn, asked.collect::<BTreeSet<_>>()).await?;
+        let person = people.get(&id).cloned().ok_or(Error::NotFound)?;
+        let set_by = sourcing.set_by.and_then(|setter| people.get(&setter));
+        let values = values
+            .into_iter()
+            .map(|(attribute, resolved, erp)| ProfileValue {
                 attribute,
-                rule: setting.of(verdict.resolved.rule, &sourcing),
-                resolved: verdict.resolved,
+                rule: rule_info(resolved.rule, &sourcing, set_by),
+                resolved,
                 erp,
                 own: facts.own.get(&attribute).cloned(),
-            });
-        }
-        let mut people = people::cards(conn, named).await?;
-        let person = people.remove(&id).ok_or(Error::NotFound)?;
+            })
+            .collect();
+        people.retain(|id, _| named.contains(id));
         let shown = |attribute, otherwise: &str| {
             let value = sourcing.value(&facts, attribute).resolved.value;
             value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
@@ -253,16 +256,13 @@ fn check(name: &str, value: Option<Value>) -> Result<(Attribute, Option<Value>),
     if value.is_empty() {
         return Ok((attribute, None));
     }
-    match (attribute, &value) {
-        (Attribute::Photos, _) => Err(Violation::BadFormat {
+    if attribute == Attribute::Photos {
+        return Err(Violation::BadFormat {
             field: name.to_owned(),
             expected: "photo".into(),
-        }),
-        (Attribute::DisplayName, Value::Text(text)) => {
-            text::required(name, text.clone()).map(|_| (attribute, Some(value)))
-        }
-        _ => Ok((attribute, Some(value))),
+        });
     }
+    Ok((attribute, Some(value)))
 }
 
 /// Writes own values that were checked, and everything that follows from them.
@@ -339,33 +339,16 @@ pub(crate) async fn set_own(
     Ok(())
 }
 
-/// Who set the rules in force, and when.
-struct Setting {
-    version: Option<Version<Rules>>,
-    set_by: Option<String>,
-}
-
-impl Setting {
-    async fn load(conn: &impl ConnectionTrait) -> Result<Self> {
-        let version = policy::current::<Rules>(conn, Kind::AttributeRules).await?;
-        let set_by = version.as_ref().and_then(|version| version.set_by);
-        let names = people::cards(conn, set_by).await?;
-        Ok(Self {
-            version,
-            set_by: names.into_values().next().map(|card| card.display_name),
-        })
-    }
-
-    fn of(&self, rule: InForce, sourcing: &Sourcing) -> RuleInfo {
-        let version = self.version.as_ref().filter(|_| rule.id != 0);
-        RuleInfo {
-            rule,
-            scope_name: rule
-                .scope
-                .and_then(|unit| sourcing.org.unit_name(unit))
-                .map(str::to_owned),
-            set_by: version.and(self.set_by.clone()),
-            set_at: version.map(|version| version.set_at),
-        }
+/// A rule with the names that belong to it.
+fn rule_info(rule: InForce, sourcing: &Sourcing, set_by: Option<&PersonCard>) -> RuleInfo {
+    let set = rule.id != 0;
+    RuleInfo {
+        rule,
+        scope_name: rule
+            .scope
+            .and_then(|unit| sourcing.org.unit_name(unit))
+            .map(str::to_owned),
+        set_by: set_by.filter(|_| set).map(|card| card.display_name.clone()),
+        set_at: sourcing.set_at.filter(|_| set),
     }
 }

@@ -50,6 +50,10 @@ const CHUNK: usize = 1000;
 pub(crate) struct Sourcing {
     /// The rules in force.
     pub rules: Rules,
+    /// Who set them; none for what the portal came with.
+    pub set_by: Option<EmployeeId>,
+    /// When.
+    pub set_at: Option<DateTime<Utc>>,
     /// The units, by which rules are found.
     pub org: Arc<Snapshot>,
     sources: BTreeMap<SourceId, SourceFacts>,
@@ -117,7 +121,7 @@ impl Sourcing {
 
     /// The same with units that are known already.
     pub async fn with(conn: &impl ConnectionTrait, org: Arc<Snapshot>) -> Result<Self> {
-        let rules = policy::current(conn, Kind::AttributeRules).await?;
+        let version = policy::current::<Rules>(conn, Kind::AttributeRules).await?;
         let ask = "SELECT id, name, last_read_at FROM sources ORDER BY created_at, id";
         let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
         let sources = rows.iter().enumerate().map(|(place, row)| {
@@ -129,7 +133,9 @@ impl Sourcing {
             Ok((SourceId(row.try_get("", "id")?), facts))
         });
         Ok(Self {
-            rules: rules.map(|version| version.body).unwrap_or_default(),
+            set_by: version.as_ref().and_then(|version| version.set_by),
+            set_at: version.as_ref().map(|version| version.set_at),
+            rules: version.map(|version| version.body).unwrap_or_default(),
             sources: sources.collect::<Result<_>>()?,
             org,
         })
@@ -149,14 +155,16 @@ impl Sourcing {
     /// with a value that no rule has ignored is heard, else the first of all
     /// that have the field.
     pub fn value_under(&self, rules: &Rules, facts: &Facts, attribute: Attribute) -> Verdict {
-        let path = facts.unit.map_or(&[][..], |unit| self.org.chart.unit_path(unit));
+        let path = facts
+            .unit
+            .map_or(&[][..], |unit| self.org.chart.unit_path(unit));
         let heard = facts
             .said(attribute, &self.org)
             .into_iter()
             .map(|(source, record, value)| {
                 let rule = rules.in_force(attribute, path, Some(source));
-                let silent = value.as_ref().is_none_or(Value::is_empty)
-                    || rule.strength == Strength::None;
+                let silent =
+                    value.as_ref().is_none_or(Value::is_empty) || rule.strength == Strength::None;
                 (silent, source, record, value, rule)
             })
             // Of equals, `min_by_key` takes the first.

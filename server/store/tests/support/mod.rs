@@ -13,7 +13,7 @@
 //! }
 //! ```
 #![allow(dead_code, reason = "each test program uses its part")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, reason = "says on which database a test failed")]
 
 use std::{
     collections::BTreeMap,
