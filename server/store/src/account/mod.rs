@@ -1,13 +1,14 @@
 //! Accounts: signing in, invitations, roles, one's own sign-ins.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Action, EmployeeId, Role, Roles, SessionId, Value, Viewer, Violation, text};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QueryResult, Set, SqlErr,
+    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
+    SqlErr,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::{
     db,
     entity::{account, invitation, sign_in},
     people::{self, PersonCard},
+    shown,
 };
 
 mod password;
@@ -78,7 +80,7 @@ pub struct Account {
 }
 
 /// A one-time link, shown once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invitation {
     /// The secret part of the link.
     pub token: String,
@@ -90,8 +92,18 @@ pub struct Invitation {
     pub login: String,
 }
 
+// What opens an account does not get into a log by way of a debug print.
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invitation")
+            .field("login", &self.login)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A person made without an ERP: the first administrator, the demo's accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewAccount {
     /// The name to sign in with: 2 to 64 of `a-z 0-9 . _ - @`.
     pub login: String,
@@ -103,6 +115,16 @@ pub struct NewAccount {
     pub roles: Roles,
     /// The person, if they came from the ERP already.
     pub employee: Option<EmployeeId>,
+}
+
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount")
+            .field("login", &self.login)
+            .field("roles", &self.roles)
+            .field("employee", &self.employee)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How long a browser may stay away.
@@ -757,7 +779,10 @@ impl Store {
         self.allow(viewer, Action::InvitePeople)?;
         let ask = format!("SELECT {} WHERE e.active AND e.id = $2", account_columns());
         let values = [self.now().into(), employee.0.into()];
-        let row = self.db().query_one_raw(db::sql(self.db(), ask, values)).await?;
+        let row = self
+            .db()
+            .query_one_raw(db::sql(self.db(), ask, values))
+            .await?;
         read_account(&row.ok_or(Error::NotFound)?)
     }
 
@@ -827,7 +852,9 @@ fn read_account(row: &QueryResult) -> Result<Account> {
     let roles: Option<String> = row.try_get("", "roles")?;
     Ok(Account {
         person: people::card(row)?,
-        login: row.try_get::<Option<String>>("", "login")?.filter(|_| has_password),
+        login: row
+            .try_get::<Option<String>>("", "login")?
+            .filter(|_| has_password),
         roles: roles.map_or(Roles::EMPLOYEE, |roles| Roles::parse(&roles)),
         invited_until: row.try_get("", "invited_until")?,
     })
@@ -921,10 +948,9 @@ async fn reserve(change: &Change<'_>, person: &PersonCard) -> Result<account::Mo
 /// Somebody whom no ERP knows, with the name as an own value.
 async fn add_person(change: &Change<'_>, store: &Store, name: &str) -> Result<EmployeeId> {
     let id = EmployeeId::new(change.at, store.random());
-    let folded = text::fold(name);
     let add = "INSERT INTO employees (id, active, display_name, sort_name, search, tree_from, tree_to, created_at) \
-               VALUES ($1, TRUE, $2, $3, $3, 0, 0, $4)";
-    let values = [id.0.into(), name.into(), folded.into(), change.at.into()];
+               VALUES ($1, TRUE, '', '', '', 0, 0, $2)";
+    let values = [id.0.into(), change.at.into()];
     change
         .tx
         .execute_raw(db::sql(&change.tx, add, values))
@@ -942,5 +968,6 @@ async fn add_person(change: &Change<'_>, store: &Store, name: &str) -> Result<Em
         .tx
         .execute_raw(db::sql(&change.tx, own, values))
         .await?;
+    shown::reshow(&change.tx, &[id]).await?;
     Ok(id)
 }

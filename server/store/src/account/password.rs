@@ -85,8 +85,7 @@ impl Passwords {
         password::check(new)?;
         let (hasher, new) = (self.hasher.clone(), new.to_owned());
         self.work(move || {
-            let words: Vec<_> = words.iter().map(String::as_str).collect();
-            if zxcvbn::zxcvbn(&new, &words).score() < zxcvbn::Score::Three {
+            if is_easily_guessed(&new, words) {
                 return Err(Violation::WeakPassword.into());
             }
             hash(&hasher, &new, salt)
@@ -123,6 +122,21 @@ impl Passwords {
         let _turn = self.running.acquire().await.map_err(|_| Error::Busy)?;
         tokio::task::spawn_blocking(work).await.map_err(ended)
     }
+}
+
+/// Whether somebody who knows `words` about the person would soon come upon the
+/// password. What is judged is what is left of it without them: zxcvbn itself
+/// takes three such words in a row for a good password.
+fn is_easily_guessed(password: &str, mut words: Vec<String>) -> bool {
+    words.iter_mut().for_each(|word| *word = text::fold(word));
+    words.retain(|word| word.chars().count() > 2);
+    // What holds another one goes first.
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let rest = words
+        .iter()
+        .fold(text::fold(password), |rest, word| rest.replace(word, " "));
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    zxcvbn::zxcvbn(&rest, &words).score() < zxcvbn::Score::Three
 }
 
 fn ended(error: tokio::task::JoinError) -> Error {
@@ -303,6 +317,28 @@ mod tests {
         assert_eq!(calibrate(Duration::from_millis(50)), (38 * 1024, 2));
         assert_eq!(calibrate(Duration::from_millis(10)), (MOST_MEMORY, 5));
         assert_eq!(calibrate(Duration::ZERO), (MOST_MEMORY, MOST_PASSES));
+    }
+
+    #[test]
+    fn the_words_of_the_person_count_for_nothing() {
+        let guessed = |password| {
+            is_easily_guessed(
+                password,
+                ["Mei Tanaka", "Mei", "Tanaka", "Northwind"]
+                    .map(str::to_owned)
+                    .into(),
+            )
+        };
+        for password in [
+            "Mei Tanaka Northwind",
+            "northwind-tanaka-2024",
+            "TánakaTanakaTanaka",
+            "password1234",
+        ] {
+            assert!(guessed(password), "{password}");
+        }
+        assert!(!guessed("violet harbour nine tandem"));
+        assert!(!guessed("violet harbour nine for Mei"));
     }
 
     #[test]

@@ -98,8 +98,12 @@ async fn run(
     }
 }
 
+/// So many failures one after another are the database's, not the messages'.
+const FAILURES: usize = 3;
+
 /// Writes a group; if its transaction fails, each alone, so that one message
-/// that cannot be written takes no other with it.
+/// that cannot be written takes no other with it. Client ids make that safe
+/// even where the failed transaction is on disk after all.
 async fn settle(
     group: Vec<Waiting>,
     db: &DatabaseConnection,
@@ -107,15 +111,25 @@ async fn settle(
     events: &broadcast::Sender<Event>,
 ) {
     let (drafts, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    match commit(&drafts, db, env).await {
-        Ok(outcome) => outcome.tell(replies, events),
-        Err(error) => {
-            tracing::warn!(%error, messages = drafts.len(), "a group of messages was not written; trying each alone");
-            for (draft, reply) in drafts.into_iter().zip(replies) {
-                match commit(&[draft], db, env).await {
-                    Ok(outcome) => outcome.tell(vec![reply], events),
-                    Err(error) => drop(reply.send(Err(error))),
-                }
+    let error = match commit(&drafts, db, env).await {
+        Ok(outcome) => return outcome.tell(replies, events),
+        Err(error) => error,
+    };
+    tracing::warn!(%error, messages = drafts.len(), "messages were not written; trying each alone");
+    let mut failures = 0;
+    for (draft, reply) in drafts.into_iter().zip(replies) {
+        if failures == FAILURES {
+            reply.send(Err(Error::Busy)).ok();
+            continue;
+        }
+        match commit(&[draft], db, env).await {
+            Ok(outcome) => {
+                failures = 0;
+                outcome.tell(vec![reply], events);
+            }
+            Err(error) => {
+                failures += 1;
+                reply.send(Err(error)).ok();
             }
         }
     }
