@@ -151,9 +151,10 @@ impl Store {
         let me = viewer.id().ok_or(Error::NotFound)?;
         let request = request.checked(self.now())?;
         let range = range(&request)?;
+        let oversight = self.policy().await?;
         let mut change = self.change().await?;
         let rule = self
-            .may_open(&change.tx, viewer, request.subject, range)
+            .may_open(&change.tx, &oversight, viewer, request.subject, range)
             .await?;
         let review = row::Model {
             id: ReviewId::new(change.at, self.random()).0,
@@ -186,11 +187,18 @@ impl Store {
         self.shown_review(review).await
     }
 
+    /// The policy, read before the transaction: whoever holds a connection and
+    /// waits for another one can wait for ever.
+    async fn policy(&self) -> Result<Oversight> {
+        self.oversight(&Viewer::system("review")).await
+    }
+
     /// The rule under which the viewer may review the subject's words of `range`:
     /// above them now, or at some time in it where the policy says at the time.
     async fn may_open(
         &self,
         conn: &impl ConnectionTrait,
+        oversight: &Oversight,
         viewer: &Viewer,
         subject: EmployeeId,
         range: Span,
@@ -202,8 +210,7 @@ impl Store {
         {
             return Err(Error::NotFound);
         }
-        let oversight = self.oversight(&Viewer::system("review")).await?;
-        let sight = self.sight(conn, &oversight, me, subject).await?;
+        let sight = self.sight(conn, oversight, me, subject).await?;
         let above = sight.reach.now || !sight.windows(range).is_empty();
         sight
             .rule
@@ -247,10 +254,10 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`.
     pub async fn review_scope(&self, viewer: &Viewer, id: ReviewId) -> Result<Vec<InScope>> {
+        let oversight = self.policy().await?;
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
-        let oversight = self.oversight(&Viewer::system("review")).await?;
         let sight = self
             .sight(
                 &change.tx,
@@ -303,11 +310,11 @@ impl Store {
             .map(|cursor| Position::parse(cursor).ok_or_else(people::bad_cursor));
         let after = after.transpose()?;
 
-        let at = self.now();
+        let oversight = self.policy().await?;
         let tx = db::write(self.db()).await?;
+        let at = self.now();
         let review = own_open(&tx, viewer, id, at).await?;
         let subject = EmployeeId(review.subject_id);
-        let oversight = self.oversight(&Viewer::system("review")).await?;
         let mut reading = Reading {
             store: self,
             oversight: &oversight,
@@ -363,11 +370,12 @@ impl Store {
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`, [`crate::Error::Invalid`].
     pub async fn extend_review(&self, viewer: &Viewer, id: ReviewId, why: &str) -> Result<Review> {
         let why = text::required("why", text::prose("why", why, 2000)?)?;
+        let oversight = self.policy().await?;
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
         let rule = self
-            .may_open(&change.tx, viewer, subject, range_of(&review))
+            .may_open(&change.tx, &oversight, viewer, subject, range_of(&review))
             .await?;
         let before = review.expires_at;
         let after = before.max(change.at + TimeDelta::days(rule.max_days.into()));
@@ -475,7 +483,7 @@ impl Store {
         let Some(me) = viewer.id() else {
             return Ok(Vec::new());
         };
-        let oversight = self.oversight(&Viewer::system("review")).await?;
+        let oversight = self.policy().await?;
         let snapshot = self.chart();
         let chart = &snapshot.chart;
         let on = |id: &EmployeeId| {

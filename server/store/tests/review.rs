@@ -985,3 +985,27 @@ async fn people_are_told_how_many_could_review_them() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn many_read_at_once_and_each_look_has_its_entry() {
+    everywhere(async |world| {
+        let cast = world.cast().await;
+        policy(world, &cast, &[rule(When::AtTheTime)]).await;
+        talk(world, &cast).await;
+        let grace = cast.viewer(cast.grace);
+        let id = open(world, &grace, cast.luca).await.unwrap().id;
+        // More than there are connections to the database.
+        let looks = (0..60).map(|_| read(world, &grace, id, ReviewQuery::default()));
+        let mut entries: Vec<_> = futures::future::join_all(looks)
+            .await
+            .into_iter()
+            .map(|page| page.unwrap().entry)
+            .collect();
+        entries.sort_unstable();
+        entries.dedup();
+        assert_eq!(entries.len(), 60);
+        let trace = world.store.review_trace(&grace, id).await.unwrap();
+        assert_eq!(trace.len(), 61);
+    })
+    .await;
+}
