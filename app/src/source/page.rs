@@ -1,0 +1,436 @@
+//! One source: its facts and settings, its runs, what waits for a decision, and whether it can be
+//! reached.
+
+use std::time::Duration;
+
+use axum::{extract::Path, response::Response};
+use domain::{Action, Attribute, EmployeeId, SourceId, Violation};
+use erp_adapters::Probe;
+use leptos::prelude::*;
+use store::{
+    run::Run,
+    source::{Decision, Source, Undecided},
+};
+
+use super::{
+    form::{self, Typed},
+    router::manages,
+    words,
+};
+use crate::{
+    edge::{AppError, Posted, Visit, answer, face, id},
+    ui::{
+        Badge, Banner, Button, Card, Column, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Glyph,
+        Hide, Look, PageHead, Person, Status, Table, Time, Tone,
+        format::{self, Reader, counted},
+    },
+};
+
+/// How long a source has to answer a test of its connection.
+const TEST: Duration = Duration::from_secs(20);
+
+/// What a test of the connection found.
+type Tested = Result<Probe, erp_adapters::Error>;
+
+/// `GET /console/sources/{id}`
+pub async fn show(visit: Visit, Path(source): Path<String>) -> Result<Response, AppError> {
+    page(visit, SourceId(id(&source)?), None, None).await
+}
+
+/// `POST /console/sources/{id}/test`
+pub async fn test(visit: Visit, Path(source): Path<String>) -> Result<Response, AppError> {
+    manages(&visit)?;
+    let source = SourceId(id(&source)?);
+    let store = &visit.portal.store;
+    let kept = store.source(&visit.viewer, source).await?;
+    let settings = store.source_settings(&visit.viewer, source).await?;
+    let tested = match erp_adapters::open(&kept.kind, &settings, &visit.portal.site.guard) {
+        Err(error) => Err(error),
+        Ok(adapter) => tokio::time::timeout(TEST, adapter.probe())
+            .await
+            .unwrap_or(Err(erp_adapters::Error::TimedOut { after: TEST })),
+    };
+    page(visit, source, None, Some(tested)).await
+}
+
+/// The page, with what a form brought back or a test found.
+pub(super) async fn page(
+    visit: Visit,
+    source: SourceId,
+    typed: Option<Typed>,
+    tested: Option<Tested>,
+) -> Result<Response, AppError> {
+    let store = &visit.portal.store;
+    let source = store.source(&visit.viewer, source).await?;
+    let runs = store.runs(&visit.viewer, source.id).await?;
+    let mut undecided = store.undecided(&visit.viewer).await?;
+    undecided.retain(|one| one.source == source.id);
+    let manages = visit.viewer.can(Action::ManageSources);
+    let reader = visit.reader;
+    let wrong = typed.as_ref().is_some_and(Typed::is_wrong);
+    let title = source.name.clone();
+    let response = visit
+        .page(&title, Door::Sources, move || {
+            let home = format!("/console/sources/{}", source.id);
+            let label = words::kind_label(&source.kind);
+            let badge = view! { <Badge text=label /> }.into_any();
+            let under_way = runs.iter().any(|run| !run.phase.is_over());
+            let typed = typed.unwrap_or_else(|| Typed::of(&source));
+            let settings = match words::kind(&source.kind) {
+                Some(kind) if manages => form::change_form(&source, kind, &typed),
+                _ => shown_settings(&source),
+            };
+            let buttons = manages.then(|| actions(&home, under_way));
+            view! {
+                <div class="page page--wide">
+                    <Crumbs crumbs=vec![Crumb::link("Sources", "/console/sources"), Crumb::here(source.name.clone())] />
+                    <PageHead title=source.name.clone() sentence=told(&source, &reader) badge=badge>
+                        {buttons}
+                    </PageHead>
+                    {wrong.then(form::not_yet)}
+                    {tested.map(connection)}
+                    <div class="columns">
+                        <div class="stack stack--loose">
+                            {(!undecided.is_empty()).then(|| decisions(&home, undecided, manages, reader))}
+                            {past_runs(&home, runs, reader)}
+                            <Card title="Settings" id="settings">
+                                {settings}
+                            </Card>
+                        </div>
+                        <aside class="stack stack--loose" aria-label="About this source">
+                            {facts(&source, reader)}
+                        </aside>
+                    </div>
+                </div>
+            }
+        })
+        .await?;
+    Ok(form::with_status(response, wrong))
+}
+
+fn told(source: &Source, reader: &Reader) -> String {
+    let people = counted(source.people, "person comes", "people come");
+    match source.last_read_at {
+        Some(at) => format!(
+            "{people} from here. Last read {}.",
+            reader.moment_in_sentence(at)
+        ),
+        None => "Nothing has been read from here yet.".to_owned(),
+    }
+}
+
+fn actions(home: &str, under_way: bool) -> AnyView {
+    let (test, runs) = (format!("{home}/test"), format!("{home}/runs"));
+    view! {
+        <form method="post" action=test>
+            <Button text="Test connection" icon=Some(Glyph::Wifi) />
+        </form>
+        {(!under_way)
+            .then(|| {
+                view! {
+                    <form class="row" method="post" action=runs>
+                        <Button text="Dry run" name="dry_run" value="yes" />
+                        <Button text="Run now" look=Look::Primary icon=Some(Glyph::Play) />
+                    </form>
+                }
+            })}
+    }
+    .into_any()
+}
+
+fn facts(source: &Source, reader: Reader) -> AnyView {
+    let read = source
+        .last_read_at
+        .map(|at| (format::iso(at), reader.moment(at)));
+    let kind = words::kind_label(&source.kind);
+    let connected = (
+        format::iso(source.created_at),
+        reader.date(source.created_at),
+    );
+    let people = format::number(i64::try_from(source.people).unwrap_or(i64::MAX));
+    let leavers = format!("More than {} % at once stop a run", source.leaver_percent);
+    view! {
+        <Card title="Facts" id="facts">
+            <Facts one=true>
+                <Fact label="Kind">{kind}</Fact>
+                <Fact label="Connected">
+                    <Time iso=connected.0 text=connected.1 />
+                </Fact>
+                <Fact label="Last read">
+                    {match read {
+                        Some((iso, text)) => view! { <Time iso=iso text=text /> }.into_any(),
+                        None => "Not yet".into_any(),
+                    }}
+                </Fact>
+                <Fact label="People">{people}</Fact>
+                <Fact label="Leavers">{leavers}</Fact>
+            </Facts>
+        </Card>
+    }
+    .into_any()
+}
+
+/// The settings for who may only read them.
+fn shown_settings(source: &Source) -> AnyView {
+    let label = |key: &str| {
+        words::kind(&source.kind)
+            .and_then(|kind| kind.settings.iter().find(|setting| setting.key == key))
+            .map_or_else(|| key.to_owned(), |setting| setting.label.to_owned())
+    };
+    let open = source
+        .settings
+        .iter()
+        .map(|(key, value)| (label(key), value.clone()));
+    let secret = source
+        .secrets_set
+        .iter()
+        .map(|key| (label(key), "Set".to_owned()));
+    let settings = open
+        .chain(secret)
+        .map(|(label, value)| view! { <Fact label=label>{value}</Fact> })
+        .collect::<Vec<_>>();
+    view! { <Facts one=true>{settings}</Facts> }.into_any()
+}
+
+/// What a test of the connection found, in words.
+fn connection(tested: Tested) -> AnyView {
+    let probe = match tested {
+        Ok(probe) => probe,
+        Err(error) => {
+            let (what, todo) = words::trouble(&error);
+            return view! {
+                <div class="page__notice">
+                    <Banner title="The source cannot be read" tone=Tone::Critical>
+                        {format!("{what} {todo}")}
+                    </Banner>
+                </div>
+            }
+            .into_any();
+        }
+    };
+    let rows = probe
+        .access
+        .into_iter()
+        .map(|access| {
+            let (word, tone) = words::readable(access.readable);
+            view! {
+                <tr>
+                    <th scope="row">{access.what}</th>
+                    <td class="nowrap">
+                        <Status text=word tone=tone />
+                    </td>
+                    <td>{access.note}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let sentence = format!(
+        "{} answers: {} and {} can be read.",
+        probe.system,
+        counted(probe.people, "person", "people"),
+        counted(probe.units, "unit", "units")
+    );
+    view! {
+        <section class="stack page__notice" aria-label="Test of the connection">
+            <Banner title="The source can be read" tone=Tone::Positive>
+                {sentence}
+            </Banner>
+            <Table
+                caption="What may be read"
+                columns=vec![Column::new("What"), Column::new("Access"), Column::new("What it means")]
+            >
+                {rows}
+            </Table>
+        </section>
+    }
+    .into_any()
+}
+
+fn past_runs(home: &str, runs: Vec<Run>, reader: Reader) -> AnyView {
+    if runs.is_empty() {
+        return view! {
+            <EmptyState
+                glyph=Glyph::Source
+                title="No run yet"
+                sentence="A dry run reads everything and shows what would change. It writes nothing."
+            />
+        }
+        .into_any();
+    }
+    let rows = runs
+        .into_iter()
+        .map(|run| {
+            let (word, tone) = words::phase(&run);
+            let href = format!("{home}/runs/{}", run.id);
+            view! {
+                <tr>
+                    <th scope="row">
+                        <a class="name" href=href>
+                            <Time iso=format::iso(run.started_at) text=reader.moment(run.started_at) />
+                        </a>
+                        {run.dry_run.then(|| view! { " " <Badge text="Dry run" /> })}
+                    </th>
+                    <td>
+                        <Status text=word tone=tone />
+                    </td>
+                    <td class="hide-narrow">{words::outcome(&run)}</td>
+                    <td class="hide-narrow">{run.started_by.unwrap_or_else(|| "The portal itself".into())}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <section aria-labelledby="runs">
+            <div class="toolbar">
+                <h2 id="runs">"Runs"</h2>
+            </div>
+            <Table
+                caption="Past runs, the latest first"
+                columns=vec![
+                    Column::new("Started"),
+                    Column::new("State"),
+                    Column::new("What it did").hide(Hide::Narrow),
+                    Column::new("By").hide(Hide::Narrow),
+                ]
+            >
+                {rows}
+            </Table>
+        </section>
+    }
+    .into_any()
+}
+
+/// Records that could be more than one person.
+fn decisions(home: &str, undecided: Vec<Undecided>, manages: bool, reader: Reader) -> AnyView {
+    let count = counted(undecided.len() as u64, "record", "records");
+    let items = undecided
+        .into_iter()
+        .map(|one| {
+            let facts: Vec<_> = [Attribute::EmployeeNumber, Attribute::Emails, Attribute::Title]
+                .into_iter()
+                .filter_map(|attribute| one.worker.text(attribute).map(str::to_owned))
+                .collect();
+            let name = one.worker.name();
+            let since = (format::iso(one.since), reader.moment(one.since));
+            let choices = one
+                .candidates
+                .iter()
+                .map(|person| {
+                    let sub: Vec<_> = [&person.employee_number, &person.email, &person.title]
+                        .into_iter()
+                        .flatten()
+                        .cloned()
+                        .collect();
+                    let value = format!("is:{}", person.id);
+                    let say = format!("{name} is {}", person.display_name);
+                    view! {
+                        <li class="row row--between">
+                            <Person face=face(person) href=format!("/people/{}", person.id) sub=sub.join(", ") />
+                            {manages
+                                .then(|| {
+                                    view! {
+                                        <button class="btn btn--small" type="submit" name="decision" value=value aria-label=say>
+                                            "Is this person"
+                                        </button>
+                                    }
+                                })}
+                        </li>
+                    }
+                })
+                .collect_view();
+            let new = format!("{name} is somebody new");
+            view! {
+                <li class="card__body">
+                    <form class="stack stack--tight" method="post" action=format!("{home}/decide")>
+                        <input type="hidden" name="external_id" value=one.external_id.clone() />
+                        <h3>{name.clone()}</h3>
+                        <p class="small muted">
+                            <span class="mono">{one.external_id.clone()}</span>
+                            {facts.into_iter().map(|fact| format!(", {fact}")).collect::<String>()}
+                            ". Waits since "
+                            <Time iso=since.0 text=since.1 />
+                            "."
+                        </p>
+                        <ul class="stack stack--tight plain">{choices}</ul>
+                        {manages
+                            .then(|| {
+                                view! {
+                                    <div>
+                                        <button class="btn btn--small" type="submit" name="decision" value="new" aria-label=new>
+                                            "Somebody new"
+                                        </button>
+                                    </div>
+                                }
+                            })}
+                    </form>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="card" id="decide" aria-labelledby="decisions">
+            <header class="card__head">
+                <h2 id="decisions">"Who is this?"</h2>
+                <p>{format!("{count} could be more than one person here. The next run follows what is decided.")}</p>
+            </header>
+            <ul class="list plain">{items}</ul>
+        </section>
+    }
+    .into_any()
+}
+
+/// `POST /console/sources/{id}/decide`
+pub async fn decide(
+    visit: Visit,
+    Path(source): Path<String>,
+    posted: Posted,
+) -> Result<Response, AppError> {
+    manages(&visit)?;
+    let source = SourceId(id(&source)?);
+    let home = format!("/console/sources/{source}");
+    let result = match decision(posted.get("decision")) {
+        Some(decision) => {
+            let store = &visit.portal.store;
+            let record = posted.get("external_id");
+            store.decide(&visit.viewer, source, record, decision).await
+        }
+        None => Err(Violation::Unknown {
+            field: "decision".into(),
+            value: posted.get("decision").chars().take(40).collect(),
+            allowed: "a person, or somebody new".into(),
+        }
+        .into()),
+    };
+    let done = "Decided. The next run follows it.";
+    answer(
+        &visit.session,
+        &posted,
+        result,
+        &home,
+        |()| home.clone(),
+        done,
+    )
+    .await
+}
+
+fn decision(text: &str) -> Option<Decision> {
+    if text == "new" {
+        return Some(Decision::New);
+    }
+    let person: EmployeeId = text.strip_prefix("is:")?.parse().ok()?;
+    Some(Decision::Is(person))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_names_a_person_or_somebody_new() {
+        let id = EmployeeId(uuid::Uuid::from_u128(7));
+        assert_eq!(decision(&format!("is:{id}")), Some(Decision::Is(id)));
+        assert_eq!(decision("new"), Some(Decision::New));
+        assert_eq!(decision("is:nobody"), None);
+        assert_eq!(decision(""), None);
+    }
+}
