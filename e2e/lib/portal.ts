@@ -25,6 +25,8 @@ const STOPPED_WITHIN_MS = 15_000;
 
 export class Portal {
   cast: CastMember[] = [];
+  /** Whether it was away for a while, which browsers complain about. */
+  wasStopped = false;
   private process: ChildProcess | undefined;
   private output = '';
 
@@ -80,6 +82,7 @@ export class Portal {
     if (!server || server.exitCode !== null || server.signalCode !== null) {
       return;
     }
+    this.wasStopped = true;
     const ended = once(server, 'exit');
     server.kill(signal);
     const inTime = await Promise.race([ended.then(() => true), sleep(STOPPED_WITHIN_MS, false, { ref: false })]);
@@ -115,6 +118,15 @@ export class Portal {
     const member = this.cast.find((one) => one.login === login);
     if (!member) {
       throw new Error(`${login} is not in the cast: ${this.cast.map((one) => one.login).join(', ')}`);
+    }
+    return member;
+  }
+
+  /** The first member of the cast with this role. */
+  withRole(role: string): CastMember {
+    const member = this.cast.find((one) => one.roles.includes(role));
+    if (!member) {
+      throw new Error(`nobody of the cast is ${role}`);
     }
     return member;
   }
