@@ -4,10 +4,7 @@
 //! Nothing of OPTIMUS is imported: what a step did must not change with the
 //! code.
 
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::DatabaseBackend,
-};
+use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -39,8 +36,15 @@ async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
         .replace("{time}", time)
         .replace("{bytes}", bytes)
         .replace("{sorted}", sorted);
-    for statement in sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-        manager.get_connection().execute_unprepared(statement).await?;
+    for statement in sql
+        .split(";\n")
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+    {
+        manager
+            .get_connection()
+            .execute_unprepared(statement)
+            .await?;
     }
     Ok(())
 }

@@ -12,7 +12,10 @@ impl MigrationName for Step {
     }
 }
 
-#[expect(elided_lifetimes_in_paths, reason = "written as the trait has it, or the lifetimes differ")]
+#[expect(
+    elided_lifetimes_in_paths,
+    reason = "written as the trait has it, or the lifetimes differ"
+)]
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -36,7 +36,7 @@ impl Store {
     /// units): it sees one set of rules from begin to end.
     pub(crate) async fn change_people(&self) -> Result<Change<'_>> {
         let change = self.change().await?;
-        db::lock(&change.tx, db::Lock::Rules, false).await?;
+        db::lock_people(&change.tx, false).await?;
         Ok(change)
     }
 }

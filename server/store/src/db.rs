@@ -10,7 +10,11 @@ use sea_orm::{
 };
 use tokio::sync::broadcast;
 
-use crate::{account::{Cost, Passwords}, chat::Writer, Env, Inner, Keys, Result, Store};
+use crate::{
+    Env, Inner, Keys, Result, Store,
+    account::{Cost, Passwords},
+    chat::Writer,
+};
 
 /// Oldest SQLite that is taken: the one before it could lose a commit when a
 /// WAL was reset while being read.
@@ -122,7 +126,38 @@ pub(crate) fn sql(
     text: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Statement {
-    Statement::from_sql_and_values(conn.get_database_backend(), text, values)
+    let backend = conn.get_database_backend();
+    let (mut text, values) = (text.into(), Vec::from_iter(values));
+    if backend == DatabaseBackend::Sqlite
+        && values.len() > NAMES_MAX
+        && let Some(nameless) = nameless(&text, values.len())
+    {
+        text = nameless;
+    }
+    Statement::from_sql_and_values(backend, text, values)
+}
+
+/// Above so many values a statement's places lose their names in SQLite: it
+/// looks through all names for each, when it prepares and again when it binds.
+const NAMES_MAX: usize = 32;
+
+/// `text` with `?` for its places, if these are `$1` to `$count`, once each and in order.
+fn nameless(text: &str, count: usize) -> Option<String> {
+    let mut parts = text.split('$');
+    let mut plain = parts.next()?.to_owned();
+    let mut places = 0;
+    for part in parts {
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        places += 1;
+        if part[..end].parse() != Ok(places) {
+            return None;
+        }
+        plain.push('?');
+        plain.push_str(&part[end..]);
+    }
+    (places == count).then_some(plain)
 }
 
 /// `text` in SQLite is `sqlite`, in PostgreSQL `postgres`: for the few words that differ.
@@ -164,50 +199,50 @@ pub(crate) async fn bulk<const N: usize>(
     rows: Vec<[Value; N]>,
     statement: impl Fn(&str) -> String,
 ) -> Result<u64, DbErr> {
-    // Full statements have the same text and are prepared once.
-    let at_once = (VALUES_MAX / N).min(1000);
+    let list = |rows: usize| {
+        let rows: Vec<_> = (0..rows)
+            .map(|row| format!("({})", places(row * N + 1, N)))
+            .collect();
+        rows.join(", ")
+    };
+    // Full statements have the same text: it is made, and prepared, once.
+    let at_once = (VALUES_MAX / N).min(ROWS_AT_ONCE);
+    let full = (rows.len() >= at_once).then(|| statement(&list(at_once)));
     let mut written = 0;
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let mut values = Vec::with_capacity(at_once * N);
-        let mut list = String::new();
-        for row in rows.by_ref().take(at_once) {
-            if !list.is_empty() {
-                list.push_str(", ");
-            }
-            list += &format!("({})", places(values.len() + 1, N));
-            values.extend(row);
-        }
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let values: Vec<_> = rows.by_ref().take(at_once).flatten().collect();
+        let text = match &full {
+            Some(full) if values.len() == at_once * N => full.clone(),
+            _ => statement(&list(values.len() / N)),
+        };
         written += conn
-            .execute_raw(sql(conn, statement(&list), values))
+            .execute_raw(sql(conn, text, values))
             .await?
             .rows_affected();
     }
     Ok(written)
 }
 
-/// Locks of PostgreSQL that belong to no row. In SQLite a writer is alone anyway.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Lock {
-    /// Held shared while shown values of some people are worked out, whole while
-    /// the rules change for everybody: neither sees half of the other. Taken
-    /// before any row is written, so that nobody waits in a circle.
-    Rules = 1,
-    /// Held while the chart is built and its numbers are written.
-    Chart = 2,
-}
+/// Most rows of one [`bulk`] statement: more would take longer to prepare than
+/// they save on the way.
+const ROWS_AT_ONCE: usize = 100;
 
-/// Takes a lock until the transaction ends; `whole` keeps everyone else out.
+/// Takes, until the transaction ends, the lock of everything that is shown of
+/// people: shared to change some people's rows, records or own values, `whole`
+/// to change what is about everybody, the rules and the chart's numbers. So
+/// neither sees half of the other. Taken before any row is written, so that
+/// nobody waits in a circle. In SQLite a writer is alone anyway.
 ///
 /// # Errors
 /// [`DbErr`].
-pub(crate) async fn lock(tx: &DatabaseTransaction, lock: Lock, whole: bool) -> Result<(), DbErr> {
+pub(crate) async fn lock_people(tx: &DatabaseTransaction, whole: bool) -> Result<(), DbErr> {
+    /// "optimus" and a zero, in ASCII: apart from another program's in the same database.
+    const KEY: i64 = 0x6F70_7469_6D75_7300;
     if tx.get_database_backend() == DatabaseBackend::Postgres {
-        // "optimus" in the upper half keeps the numbers apart from another program's.
-        let key = 0x6F70_7469_0000_0000 + lock as i64;
         let shared = if whole { "" } else { "_shared" };
         let text = format!("SELECT pg_advisory_xact_lock{shared}($1)");
-        tx.execute_raw(sql(tx, text, [key.into()])).await?;
+        tx.execute_raw(sql(tx, text, [KEY.into()])).await?;
     }
     Ok(())
 }
@@ -225,7 +260,12 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::Error::Db`].
-    pub async fn open_with(db: DatabaseConnection, env: Env, keys: Keys, cost: Cost) -> Result<Self> {
+    pub async fn open_with(
+        db: DatabaseConnection,
+        env: Env,
+        keys: Keys,
+        cost: Cost,
+    ) -> Result<Self> {
         let events = broadcast::Sender::new(EVENTS_KEPT);
         let store = Self(Arc::new(Inner {
             chat: Writer::start(db.clone(), env.clone(), events.clone()),

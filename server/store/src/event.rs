@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{ConversationId, EmployeeId, RunId, SessionId, chat::Message, ids::uuid_v7};
+use domain::{
+    Action, ConversationId, EmployeeId, RunId, SessionId, Viewer, chat::Message, ids::uuid_v7,
+};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::json;
 
-use crate::{Env, Result, db};
+use crate::{Env, Result, Store, db};
 
 /// Something that has happened and is on disk.
 #[derive(Debug, Clone)]
@@ -101,4 +103,21 @@ pub(crate) async fn keep(
     })
     .await?;
     Ok(())
+}
+
+impl Store {
+    /// Forgets kept events from before `before`: every node has long been woken.
+    /// Answers how many there were. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
+    pub async fn forget_events(&self, viewer: &Viewer, before: DateTime<Utc>) -> Result<u64> {
+        self.allow(viewer, Action::ManageSources)?;
+        let delete = db::sql(
+            self.db(),
+            "DELETE FROM events WHERE at < $1",
+            [before.into()],
+        );
+        Ok(self.db().execute_raw(delete).await?.rows_affected())
+    }
 }

@@ -40,8 +40,11 @@ pub struct Env {
     /// The time, to the microsecond (what both databases keep).
     pub now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     /// Fills a buffer with unpredictable bytes.
-    pub fill: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub fill: Arc<Fill>,
 }
+
+/// Fills a buffer with unpredictable bytes.
+pub type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Env {
     /// The time now.
@@ -102,7 +105,11 @@ impl Store {
     #[must_use]
     pub fn chart(&self) -> Arc<org::Snapshot> {
         // A poisoned lock still holds a whole snapshot: it is only ever swapped.
-        self.0.chart.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.0
+            .chart
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// What happens from now on. Receivers that fall behind are told so
@@ -114,17 +121,32 @@ impl Store {
 
     /// How `viewer` stands to `subject`; the system stands to everyone as a stranger.
     pub(crate) fn relation(&self, viewer: &Viewer, subject: EmployeeId) -> Relation {
-        viewer.id().map_or(Relation::Stranger, |id| self.chart().chart.relation(id, subject))
+        viewer.id().map_or(Relation::Stranger, |id| {
+            self.chart().chart.relation(id, subject)
+        })
     }
 
     /// Fails like a missing thing unless the viewer may do `action` to `subject`.
-    pub(crate) fn allow_about(&self, viewer: &Viewer, subject: EmployeeId, action: Action) -> Result<()> {
-        if viewer.may(self.relation(viewer, subject), action) { Ok(()) } else { Err(Error::NotFound) }
+    pub(crate) fn allow_about(
+        &self,
+        viewer: &Viewer,
+        subject: EmployeeId,
+        action: Action,
+    ) -> Result<()> {
+        if viewer.may(self.relation(viewer, subject), action) {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     /// Fails like a missing thing unless the viewer may do `action` at all.
     pub(crate) fn allow(&self, viewer: &Viewer, action: Action) -> Result<()> {
-        if viewer.can(action) { Ok(()) } else { Err(Error::NotFound) }
+        if viewer.can(action) {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     pub(crate) fn db(&self) -> &DatabaseConnection {

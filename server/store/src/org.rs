@@ -182,7 +182,7 @@ impl Store {
     /// [`crate::Error::Db`].
     pub async fn refresh_chart(&self) -> Result<Arc<Snapshot>> {
         let tx = db::write(self.db()).await?;
-        db::lock(&tx, db::Lock::Chart, true).await?;
+        db::lock_people(&tx, true).await?;
         // Counted under the lock: who reads later has the higher number.
         let serial = self.0.charts_built.fetch_add(1, Ordering::Relaxed) + 1;
         let (units, infos) = read_units(&tx).await?;

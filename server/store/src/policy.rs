@@ -331,7 +331,7 @@ impl Store {
     /// Begins a change of the rules: nobody works out shown values meanwhile.
     async fn change_rules(&self) -> Result<Change<'_>> {
         let change = self.change().await?;
-        db::lock(&change.tx, db::Lock::Rules, true).await?;
+        db::lock_people(&change.tx, true).await?;
         Ok(change)
     }
 
@@ -400,9 +400,10 @@ async fn set_rules(
     note: &str,
 ) -> Result<Rules> {
     let before: Rules = in_force(&change.tx).await?;
+    fresh(read, &before)?;
     check_rules(&change.tx, &rules).await?;
     let next = before.succeed(rules)?;
-    write(change, viewer, read, &before, &next, note).await?;
+    write(change, viewer, &before, &next, note).await?;
     let shown = touched(&before, &next);
     if shown::IN_COLUMNS
         .iter()
@@ -422,29 +423,33 @@ async fn set_oversight(
     note: &str,
 ) -> Result<Oversight> {
     let before: Oversight = in_force(&change.tx).await?;
+    fresh(read, &before)?;
     few(rules.len())?;
     let units = unknown_units(&change.tx, rules.iter().filter_map(|rule| rule.unit)).await?;
     if !units.is_empty() {
         return Err(Error::Invalid(units));
     }
     let next = before.succeed(rules)?;
-    write(change, viewer, read, &before, &next, note).await?;
+    write(change, viewer, &before, &next, note).await?;
     Ok(next)
+}
+
+const STALE: Error = Error::Conflict("stale_version");
+
+/// Fails unless `read` is the version in force. Before anything else is checked: what is wrong with
+/// rules that were written beside other ones is not what their author has to know first.
+fn fresh<T: Document>(read: u32, before: &T) -> Result<()> {
+    if read == before.version() { Ok(()) } else { Err(STALE) }
 }
 
 /// Writes the next version of a document.
 async fn write<T: Document>(
     change: &mut Change<'_>,
     viewer: &Viewer,
-    read: u32,
     before: &T,
     next: &T,
     note: &str,
 ) -> Result<()> {
-    const STALE: Error = Error::Conflict("stale_version");
-    if read != before.version() {
-        return Err(STALE);
-    }
     let insert = "INSERT INTO policy_versions (kind, version, body, set_by, set_at, note) \
                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, version) DO NOTHING";
     let values = [

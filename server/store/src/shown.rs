@@ -456,7 +456,7 @@ fn person(row: &QueryResult) -> Result<Facts> {
 
 /// Works out the shown columns of `ids` anew, in the transaction of what
 /// changed; answers how many people show something else now. The transaction
-/// holds [`db::Lock::Rules`]: [`Store::change_people`] begins such a one.
+/// holds [`db::lock_people`]: [`Store::change_people`] begins such a one.
 ///
 /// # Errors
 /// [`crate::Error::Db`].
@@ -533,7 +533,7 @@ impl Store {
     pub async fn reshow_everyone(&self, viewer: &Viewer) -> Result<u64> {
         self.allow(viewer, Action::ManageSources)?;
         let mut change = self.change().await?;
-        db::lock(&change.tx, db::Lock::Rules, true).await?;
+        db::lock_people(&change.tx, true).await?;
         let changed = reshow_all(&change.tx).await?;
         change.tell(Event::PeopleChanged);
         change.commit().await?;

@@ -163,7 +163,7 @@ async fn a_hundred_thousand_people() {
             .unwrap();
         assert!(timed("set, a third changes", since) < 20);
 
-        for (q, matching) in [("", PEOPLE as u64), ("person 0999", 100), ("e4242", 11)] {
+        for (q, matching) in [("", PEOPLE as u64), ("person 099900", 1), ("e4242", 11)] {
             let since = Instant::now();
             let query = DirectoryQuery {
                 q: q.into(),
