@@ -6,6 +6,8 @@
 
 #![recursion_limit = "256"]
 
+pub mod chat;
+pub mod source;
 pub mod ui;
 pub mod words;
 
@@ -18,6 +20,8 @@ pub mod edge;
 #[cfg(feature = "ssr")]
 pub mod home;
 #[cfg(feature = "ssr")]
+pub mod looked_at;
+#[cfg(feature = "ssr")]
 pub mod org;
 #[cfg(feature = "ssr")]
 pub mod people;
@@ -25,6 +29,10 @@ pub mod people;
 pub mod policy;
 #[cfg(feature = "ssr")]
 pub mod portal;
+#[cfg(feature = "ssr")]
+pub mod roles;
+#[cfg(feature = "ssr")]
+pub mod review;
 
 /// Every page and form. The server adds its layers and its other doors.
 #[cfg(feature = "ssr")]
@@ -34,7 +42,12 @@ pub fn routes() -> axum::Router<portal::Portal> {
         .merge(home::routes())
         .merge(people::routes())
         .merge(org::routes())
+        .merge(chat::routes())
+        .merge(review::routes())
+        .merge(looked_at::routes())
         .merge(policy::routes())
+        .merge(source::routes())
+        .merge(roles::routes())
 }
 
 /// Called once by the script of a page with islands, before it wakes them.

@@ -1,0 +1,96 @@
+//! How reviews and looks are said.
+
+use chrono::{DateTime, Duration, Utc};
+use domain::review::CATEGORIES;
+use store::review::{Look, Review};
+
+use crate::ui::{
+    Glyph,
+    format::{Reader, counted, number},
+};
+
+/// The kinds of reason that the page offers, with their words.
+pub(crate) fn categories() -> impl Iterator<Item = (&'static str, String)> {
+    CATEGORIES.into_iter().map(|name| (name, category(name)))
+}
+
+/// A kind of reason. An organization may have its own, which is said as it is written.
+pub(crate) fn category(name: &str) -> String {
+    match name {
+        "client_complaint" => "Client complaint",
+        "misconduct_report" => "Report of misconduct",
+        "safety" => "Safety",
+        "security" => "Security",
+        "legal_request" => "Legal request",
+        "hand_over" => "Hand-over",
+        "other" => "Other",
+        own => own,
+    }
+    .to_owned()
+}
+
+/// Kind of reason and case.
+pub(crate) fn why(review: &Review) -> String {
+    let kind = category(&review.reason.category);
+    match &review.case {
+        Some(case) => format!("{kind}, case {case}"),
+        None => kind,
+    }
+}
+
+/// The days of interest, the last one included.
+pub(crate) fn days(review: &Review, reader: &Reader) -> String {
+    let from = reader.date(review.from);
+    match review.to {
+        Some(to) => {
+            let last = reader.date(to - Duration::seconds(1));
+            if last == from { from } else { format!("{from} to {last}") }
+        }
+        None => format!("{from} to now"),
+    }
+}
+
+/// Whether it can still be read.
+pub(crate) fn is_open(review: &Review, now: DateTime<Utc>) -> bool {
+    review.ended_at.is_none() && review.expires_at > now
+}
+
+/// When it ended, by its reviewer or by itself.
+pub(crate) fn ended_at(review: &Review) -> DateTime<Utc> {
+    review.ended_at.unwrap_or(review.expires_at)
+}
+
+/// What was done in a look, without who.
+pub(crate) fn what(look: &Look) -> String {
+    let messages = |count| counted(count, "message", "messages");
+    match (look.what.as_str(), look.messages) {
+        ("opened", _) => "Opened the review".to_owned(),
+        ("extended", _) => "Extended the review".to_owned(),
+        ("ended", _) => "Ended the review".to_owned(),
+        ("private_attributes", _) => "Opened private fields of the profile".to_owned(),
+        ("searched", count) => {
+            let q = look.q.as_deref().unwrap_or_default();
+            format!("Searched “{q}”, {} found", messages(count.unwrap_or(0)))
+        }
+        (_, Some(count)) => format!("Read {}", messages(count)),
+        (_, None) => "Listed the conversations".to_owned(),
+    }
+}
+
+/// The sign of a look.
+pub(crate) fn glyph(look: &Look) -> Glyph {
+    match (look.what.as_str(), look.messages) {
+        ("opened", _) => Glyph::Key,
+        ("extended", _) => Glyph::Clock,
+        ("ended", _) => Glyph::Check,
+        ("searched", _) => Glyph::Search,
+        ("private_attributes", _) => Glyph::Card,
+        (_, Some(_)) => Glyph::Eye,
+        (_, None) => Glyph::List,
+    }
+}
+
+/// The number of an entry of the audit log.
+pub(crate) fn entry(number_of: i64) -> String {
+    format!("entry {}", number(number_of))
+}
