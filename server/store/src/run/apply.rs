@@ -79,12 +79,11 @@ impl Store {
         if !work.units_added {
             add_units(&change.tx, live.source, work).await?;
         }
-        let (shown, mut totals) = (
-            self.write_steps(viewer, live, work, to, &mut change)
-                .await?,
-            Totals::default(),
-        );
+        let (shown, moved) = self
+            .write_steps(viewer, live, work, to, &mut change)
+            .await?;
         shown::reshow(&change.tx, &shown).await?;
+        let mut totals = Totals::default();
         for planned in &work.plan[work.next..to] {
             totals.count(planned.kind);
         }
@@ -93,25 +92,26 @@ impl Store {
         change.tell(Event::RunMoved(live.id));
         change.commit().await?;
 
-        for planned in &mut work.plan[work.next..to] {
-            if let (Some(employee), StepKind::Joiner) = (planned.employee, planned.kind) {
-                let held = Held {
+        for planned in &work.plan[work.next..to] {
+            if let Some(employee) = planned.employee {
+                let id = planned.external_id.clone();
+                work.held.entry(id).or_insert(Held {
                     employee,
                     active: true,
                     digest: Default::default(),
                     seen: true,
-                };
-                work.held.insert(planned.external_id.clone(), held);
+                });
             }
         }
         work.units_added = true;
+        work.moved |= moved;
         work.next = to;
         live.change(|shown| *shown = run);
         Ok(())
     }
 
     /// Writes the steps up to `to`; answers whose shown values
-    /// may be other ones.
+    /// may be other ones, and whether anybody has another place in the chart.
     async fn write_steps(
         &self,
         viewer: &Viewer,
@@ -119,7 +119,7 @@ impl Store {
         work: &Work,
         to: usize,
         change: &mut Change<'_>,
-    ) -> Result<Vec<EmployeeId>> {
+    ) -> Result<(Vec<EmployeeId>, bool)> {
         let at = change.at;
         let steps = &work.plan[work.next..to];
         let old: Vec<_> = steps
@@ -128,16 +128,15 @@ impl Store {
             .collect();
         let mut kept = kept(&change.tx, live.source, &old).await?;
         let places = places(&change.tx, &old).await?;
-        // Whoever joins in this very chunk can be a superior in it.
-        let joining: HashMap<&str, EmployeeId> = steps
+        // Whoever comes in with this very chunk can be a superior in it.
+        let arriving: HashMap<&str, EmployeeId> = steps
             .iter()
-            .filter(|planned| planned.kind == StepKind::Joiner)
+            .filter(|planned| !work.held.contains_key(&planned.external_id))
             .filter_map(|planned| Some((planned.external_id.as_str(), planned.employee?)))
             .collect();
-
-        let sourcing = match joining.is_empty() {
-            true => None,
-            false => Some(Sourcing::load(&change.tx).await?),
+        let sourcing = match old.len() < steps.len() {
+            true => Some(Sourcing::load(&change.tx).await?),
+            false => None,
         };
         let mut rows = Rows::default();
         let mut shown = Vec::with_capacity(steps.len());
@@ -168,7 +167,7 @@ impl Store {
                 continue;
             }
             let was = places.get(&employee.0);
-            let now = work.place(&joining, &record.worker, was, planned.kind);
+            let now = work.place(&arriving, &record.worker, was, planned.kind);
             rows.history(employee, was, &now, at);
             if let Some(was) = was {
                 rows.place(employee, was, now);
@@ -180,6 +179,7 @@ impl Store {
                 rows.join(employee, now, sourcing.columns(&facts), at);
             }
         }
+        let moved = !(rows.joiners.is_empty() && rows.places.is_empty() && leavers.is_empty());
         rows.write(&change.tx, live.source).await?;
         let gone = gone(&change.tx, &leavers, at).await?;
         account::end_all_sign_ins(&change.tx, &gone, at).await?;
@@ -195,12 +195,12 @@ impl Store {
                 change.tell(Event::SignedOut(employee));
             }
         }
-        Ok(shown)
+        Ok((shown, moved))
     }
 
     /// What comes after the last step: superiors and units that could not be
     /// found before, the units' new names, how far the source was read. Answers
-    /// the run, and whether anything of people changed.
+    /// the run, and whether the chart changed.
     pub(super) async fn apply_rest(
         &self,
         viewer: &Viewer,
@@ -217,8 +217,8 @@ impl Store {
         if !work.units_added {
             add_units(&change.tx, live.source, work).await?;
         }
-        let mut shown = find_units(&change.tx, live.source).await?;
-        let found = shown.len() + find_managers(&change.tx, live.source, at).await?;
+        let mut shown = find_units(&change.tx, live.source, work).await?;
+        let found = shown.len() + find_managers(&change.tx, live.source, work, at).await?;
         let units = change_units(&change.tx, live.source, work).await?;
         shown.extend(people_of(&change.tx, &units.renamed).await?);
         shown.sort_unstable();
@@ -231,14 +231,13 @@ impl Store {
             .tx
             .execute_raw(db::sql(&change.tx, update, values))
             .await?;
-        let people = run.steps > 0 || found > 0 || units.written > 0;
-        if people {
+        if run.steps > 0 || found > 0 || units.written > 0 {
             let detail = json!({ "run": live.id, "totals": run.totals, "units": units.written });
             change.record(viewer, "run.done", source::subject(live.source), detail);
             change.tell(Event::PeopleChanged);
         }
         change.commit().await?;
-        Ok((run, people))
+        Ok((run, work.moved || found > 0 || units.written > 0))
     }
 }
 
@@ -246,7 +245,7 @@ impl Work {
     /// Where a worker belongs, as far as it is known by now.
     fn place(
         &self,
-        joining: &HashMap<&str, EmployeeId>,
+        arriving: &HashMap<&str, EmployeeId>,
         worker: &Worker,
         was: Option<&Place>,
         kind: StepKind,
@@ -254,7 +253,7 @@ impl Work {
         let reference = worker.manager.as_deref();
         let manager = reference.and_then(|manager| {
             let held = self.held.get(manager).map(|held| held.employee);
-            held.or_else(|| joining.get(manager).copied())
+            held.or_else(|| arriving.get(manager).copied())
         });
         let unit = worker.unit.as_ref().and_then(|unit| self.units.get(unit));
         let keeps = was.is_some_and(|was| was.active);
@@ -657,20 +656,18 @@ async fn people_of(tx: &DatabaseTransaction, units: &[UnitId]) -> Result<Vec<Emp
 }
 
 /// Sets the units of people that were not known when the people were written.
-async fn find_units(tx: &DatabaseTransaction, source: SourceId) -> Result<Vec<EmployeeId>> {
-    let find = "SELECT e.id, u.id FROM employees e
-        JOIN erp_records r ON r.employee_id = e.id AND r.source_id = $1
-        JOIN units u ON u.source_id = $1 AND u.external_id = e.unit_ref
-        WHERE e.unit_ref IS NOT NULL";
-    let rows = tx
-        .query_all_raw(db::sql(tx, find, [source.0.into()]))
-        .await?;
-    let mut found = Vec::with_capacity(rows.len());
-    let mut set = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (id, unit): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        found.push(EmployeeId(id));
-        set.push([id.into(), unit.into()]);
+async fn find_units(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    work: &Work,
+) -> Result<Vec<EmployeeId>> {
+    let mut found = Vec::new();
+    let mut set = Vec::new();
+    for (id, unit, _) in unresolved(tx, source, "unit_ref").await? {
+        if let Some(unit) = work.units.get(&unit) {
+            found.push(EmployeeId(id));
+            set.push([id.into(), unit.id.0.into()]);
+        }
     }
     db::bulk(tx, set, |rows| {
         format!(
@@ -687,25 +684,22 @@ async fn find_units(tx: &DatabaseTransaction, source: SourceId) -> Result<Vec<Em
 async fn find_managers(
     tx: &DatabaseTransaction,
     source: SourceId,
+    work: &Work,
     at: DateTime<Utc>,
 ) -> Result<usize> {
-    let find = "SELECT e.id, m.employee_id, e.active FROM employees e
-        JOIN erp_records r ON r.employee_id = e.id AND r.source_id = $1
-        JOIN erp_records m ON m.source_id = $1 AND m.external_id = e.manager_ref
-        WHERE e.manager_ref IS NOT NULL";
-    let rows = tx
-        .query_all_raw(db::sql(tx, find, [source.0.into()]))
-        .await?;
-    let mut set = Vec::with_capacity(rows.len());
+    let mut set = Vec::new();
     let (mut ended, mut begun) = (Vec::new(), Vec::new());
-    for row in &rows {
-        let (id, manager): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    for (id, manager, active) in unresolved(tx, source, "manager_ref").await? {
+        let Some(manager) = work.held.get(&manager).map(|held| held.employee.0) else {
+            continue;
+        };
         set.push([id.into(), manager.into()]);
-        if row.try_get_by_index(2)? && id != manager {
+        if active && id != manager {
             ended.push([id.into(), at.into()]);
             begun.push([id.into(), manager.into(), at.into()]);
         }
     }
+    let found = set.len();
     db::bulk(tx, set, |rows| {
         format!(
             "UPDATE employees SET manager_id = v.column2, manager_ref = NULL FROM (VALUES {rows}) AS v
@@ -714,7 +708,32 @@ async fn find_managers(
     })
     .await?;
     write_history(tx, ended, begun).await?;
-    Ok(rows.len())
+    Ok(found)
+}
+
+/// People of this source who have a reference in `column` that meant nobody and
+/// nothing yet: who, the reference, and whether they work here.
+async fn unresolved(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    column: &str,
+) -> Result<Vec<(Uuid, String, bool)>> {
+    let find = format!(
+        "SELECT e.id, e.{column}, e.active FROM employees e WHERE e.{column} IS NOT NULL
+        AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = $1)"
+    );
+    let rows = tx
+        .query_all_raw(db::sql(tx, find, [source.0.into()]))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.try_get_by_index(0)?,
+                row.try_get_by_index(1)?,
+                row.try_get_by_index(2)?,
+            ))
+        })
+        .collect()
 }
 
 async fn drop_pending(tx: &DatabaseTransaction, source: SourceId, ids: &[String]) -> Result<()> {

@@ -237,6 +237,8 @@ pub(super) struct Work {
     /// The first step that is not applied.
     pub next: usize,
     pub units_added: bool,
+    /// Whether anybody has got another place in the chart so far.
+    pub moved: bool,
     /// Records that wait for a decision no more, because they are gone.
     pub no_longer_pending: Vec<String>,
 }

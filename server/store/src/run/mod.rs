@@ -360,7 +360,7 @@ impl Store {
     }
 
     /// Ends a run that has applied everything: notes how far the source was
-    /// read, refreshes the chart, tells everyone. Without a watermark the last
+    /// read, refreshes the chart if it changed, tells everyone. Without a watermark the last
     /// one stays.
     ///
     /// # Errors
@@ -379,11 +379,11 @@ impl Store {
             return Err(Error::Conflict("steps_left"));
         }
         let ended = Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await;
-        let (ended, people) = self.unless_lost(run, ended)?;
+        let (ended, moved) = self.unless_lost(run, ended)?;
         live.change(|run| *run = ended.clone());
         drop(work);
         self.0.runs.forget(run);
-        if people {
+        if moved {
             self.refresh_chart().await?;
         }
         self.tell(Event::RunMoved(run));
