@@ -1,0 +1,165 @@
+//! Work on the server's own time: runs of sources, checkpoints of the audit log, sweeps.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use app::portal::{Job, Portal};
+use chrono::TimeDelta;
+use domain::{Action, SourceId, Viewer, Violation, audit::Checkpoint};
+use erp_adapters::{Guard, KINDS};
+use store::{Error, Store, run::Run, session::Sessions, source::NewSource};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::data_dir::DataDir;
+
+mod run;
+
+pub use run::Driver;
+
+/// How often the audit log's head is signed, if it moved.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// How often what has expired is swept out.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How long events are kept for other processes to be woken by.
+const EVENTS_KEPT: TimeDelta = TimeDelta::hours(1);
+
+/// How many jobs may wait.
+pub const QUEUE: usize = 64;
+
+/// Begins a run and hands it in. One that nobody can take on is not left behind.
+///
+/// # Errors
+/// Those of [`store::Store::begin_run`], [`Error::Busy`].
+pub async fn start_run(
+    portal: &Portal,
+    viewer: &Viewer,
+    source: SourceId,
+    dry_run: bool,
+) -> Result<Run, Error> {
+    let run = portal.store.begin_run(viewer, source, dry_run).await?;
+    if let Err(busy) = portal.hand_in(Job::Run(run.id)) {
+        portal.store.cancel_run(viewer, run.id).await?;
+        return Err(busy);
+    }
+    Ok(run)
+}
+
+/// Settings as they were given, checked against the kind's and parted from its secrets.
+///
+/// # Errors
+/// [`Error::NotFound`] for who may not connect sources, [`Error::Invalid`] naming the setting.
+pub fn new_source(
+    viewer: &Viewer,
+    kind: &str,
+    name: &str,
+    settings: BTreeMap<String, String>,
+    guard: &Guard,
+) -> Result<NewSource, Error> {
+    // Before the settings are looked at: what a guard lets through is not for everybody to try out.
+    if !viewer.can(Action::ManageSources) {
+        return Err(Error::NotFound);
+    }
+    erp_adapters::open(kind, &settings, guard).map_err(|error| match error {
+        erp_adapters::Error::Setting { key, what } => Violation::BadFormat {
+            field: key,
+            expected: what,
+        }
+        .into(),
+        other => Error::from(Violation::BadFormat {
+            field: "url".into(),
+            expected: other.to_string(),
+        }),
+    })?;
+    let is_secret = |key: &String| {
+        let known = KINDS
+            .iter()
+            .filter(|known| known.name == kind)
+            .flat_map(|known| known.settings);
+        known
+            .into_iter()
+            .any(|setting| setting.key == key && setting.secret)
+    };
+    let (secrets, settings) = settings.into_iter().partition(|(key, _)| is_secret(key));
+    Ok(NewSource {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        settings,
+        secrets,
+    })
+}
+
+/// The checkpoints that are kept beside the database.
+///
+/// # Errors
+/// [`Error::Internal`] when the file cannot be read.
+pub fn kept_checkpoints(data_dir: &Path) -> Result<Vec<Checkpoint>, Error> {
+    DataDir::open(data_dir)
+        .and_then(|data_dir| data_dir.kept_checkpoints())
+        .map_err(|error| Error::Internal(format!("{error:#}")))
+}
+
+/// Works until `stop`: takes jobs, signs the log, sweeps. The last checkpoint is signed after everything else.
+pub async fn work(
+    portal: Portal,
+    data_dir: DataDir,
+    mut jobs: mpsc::Receiver<Job>,
+    stop: CancellationToken,
+) {
+    let driver = Driver::new(portal.store.clone(), portal.site.guard.clone());
+    let mut running = JoinSet::new();
+    let mut checkpoints = interval(CHECKPOINT_EVERY);
+    checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps = interval(SWEEP_EVERY);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            job = jobs.recv() => match job {
+                Some(Job::Run(run)) => {
+                    let driver = driver.clone();
+                    running.spawn(async move { driver.drive(run).await });
+                }
+                None => break,
+            },
+            Some(ended) = running.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "a run's driver broke off");
+            },
+            _ = checkpoints.tick() => checkpoint(&portal, &data_dir).await,
+            _ = sweeps.tick() => if let Err(error) = sweep(&portal.store).await {
+                tracing::error!(%error, "what has expired was not swept out");
+            },
+        }
+    }
+    // A run that is cut off here is told as interrupted at the next start; the next run finds what is missing.
+    running.shutdown().await;
+    checkpoint(&portal, &data_dir).await;
+}
+
+async fn sweep(store: &Store) -> Result<(), Error> {
+    let sessions = Sessions::new(store.clone()).sweep().await?;
+    let events = store
+        .forget_events(&Viewer::system("sweep"), store.now() - EVENTS_KEPT)
+        .await?;
+    tracing::debug!(sessions, events, "swept out");
+    Ok(())
+}
+
+/// Signs the head of the audit log if it moved, and keeps a copy beside the database.
+pub async fn checkpoint(portal: &Portal, data_dir: &DataDir) {
+    let signed = portal.store.checkpoint(&Viewer::system("checkpoint")).await;
+    let kept = match signed {
+        Ok(Some(checkpoint)) => data_dir
+            .keep_checkpoint(&checkpoint)
+            .map_err(|error| error.to_string()),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = kept {
+        tracing::error!(error, "the audit log's head was not signed or not kept");
+    }
+}

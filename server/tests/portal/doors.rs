@@ -1,0 +1,375 @@
+//! Every door has a stated answer for a stranger, a colleague, a superior and an administrator.
+//!
+//! The doors are read from the router itself, so that a new one fails until its row is written here.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use domain::chat::ClientFrame;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{App, Person, answer, with};
+
+/// Method, pattern, and what a stranger (not signed in), a colleague, a superior and an administrator are
+/// answered about Noah Petersen's things; then what is sent. Administrators look after the portal and are not
+/// superiors: chats and reviews are not theirs.
+const DOORS: &str = r#"
+GET /healthz 200 200 200 200
+GET /readyz 200 200 200 200
+GET /metrics 200 200 200 200
+GET /ws 401 401 401 401
+GET /pkg/{file} 200 200 200 200
+GET /icons.svg 200 200 200 200
+GET /favicon.svg 200 200 200 200
+GET /photos/{hash} 401 404 404 404
+GET /api/v1/openapi.json 200 200 200 200
+POST /api/v1/tokens 422 422 422 422 {}
+POST /api/v1/socket-tickets 401 201 201 201 {}
+GET /api/v1/me 401 200 200 200
+GET /api/v1/me/looked-at 401 200 200 200
+GET /api/v1/me/sign-ins 401 200 200 200
+DELETE /api/v1/me/sign-ins/{id} 401 404 404 404
+GET /api/v1/employees 401 200 200 200
+GET /api/v1/employees/{id} 401 200 200 200
+PATCH /api/v1/employees/{id} 401 403 403 403 {"attributes":{"title":"King"}}
+PUT /api/v1/employees/{id}/photo 401 403 403 403 {}
+GET /api/v1/employees/{id}/chain 401 200 200 200
+GET /api/v1/employees/{id}/reports 401 200 200 200
+GET /api/v1/org/units 401 200 200 200
+GET /api/v1/conversations 401 200 200 200
+POST /api/v1/conversations 401 201 201 201 {"members":["NOAH"]}
+GET /api/v1/conversations/{id} 401 404 404 404
+GET /api/v1/conversations/{id}/messages 401 404 404 404
+POST /api/v1/conversations/{id}/messages 401 404 404 404 {"client_id":"c","body":"x"}
+POST /api/v1/conversations/{id}/members 401 404 404 404 {"members":["NOAH"]}
+DELETE /api/v1/conversations/{id}/members/me 401 404 404 404
+PUT /api/v1/conversations/{id}/read 401 404 404 404 {"seq":1}
+GET /api/v1/policies/attribute-rules 401 200 200 200
+POST /api/v1/policies/attribute-rules/preview 401 404 404 200 {"version":1,"rules":[]}
+PUT /api/v1/policies/attribute-rules 401 404 404 200 {"version":1,"rules":[]}
+GET /api/v1/policies/attribute-rules/versions 401 200 200 200
+POST /api/v1/policies/attribute-rules/rollbacks 401 404 404 200 {"version":2,"to":1}
+GET /api/v1/policies/oversight 401 200 200 200
+PUT /api/v1/policies/oversight 401 404 404 409 {"version":0,"rules":[]}
+GET /api/v1/policies/oversight/versions 401 200 200 200
+POST /api/v1/policies/oversight/rollbacks 401 404 404 200 {"version":1,"to":1}
+GET /api/v1/sources 401 404 404 200
+POST /api/v1/sources 401 404 404 422 {"kind":"csv","name":"x","settings":{}}
+GET /api/v1/sources/{id} 401 404 404 200
+GET /api/v1/sources/{id}/runs 401 404 404 200
+POST /api/v1/sources/{id}/runs 401 404 404 202 {"dry_run":true}
+GET /api/v1/runs/{id} 401 404 404 200
+GET /api/v1/runs/{id}/steps 401 404 404 200
+POST /api/v1/runs/{id}/approval 401 404 404 409 {}
+POST /api/v1/runs/{id}/cancellation 401 404 404 409 {}
+GET /api/v1/reviews 401 200 200 200
+POST /api/v1/reviews 401 404 201 404 {"subject":"NOAH","reason":{"category":"other","text":"to see who may"}}
+GET /api/v1/reviews/{id} 401 404 200 404
+GET /api/v1/reviews/{id}/messages 401 404 200 404
+POST /api/v1/reviews/{id}/end 401 404 200 404 {"finding":"nothing"}
+GET /api/v1/audit-log 401 404 404 200
+GET /api/v1/audit-log/verification 401 404 404 200
+DELETE /api/v1/me/sign-ins 401 204 204 204
+"#;
+
+/// The pages, the same way: a stranger is led to the sign-in page.
+const PAGES: &str = "
+GET /sign-in 200 303 303 303
+POST /sign-in 303 303 303 303 login=nobody&password=x
+GET /invitations/{token} 404 404 404 404
+POST /invitations/{token} 404 404 404 404 password=x
+GET / 303 200 200 200
+GET /account 303 200 200 200
+POST /account/theme 303 303 303 303 theme=dark
+POST /account/password 303 303 303 303 current_password=x&password=y
+GET /people 303 200 200 200
+GET /people/{id} 303 200 200 200
+GET /people/{id}/edit 303 404 404 404
+POST /people/{id}/edit 303 403 403 403 title=King
+POST /people/{id}/photo 303 403 403 403 x=y
+GET /org 303 200 200 200
+GET /looked-at 303 200 200 200
+GET /chat 303 200 200 200
+POST /chat 303 303 303 303 members=NOAH
+GET /chat/new 303 200 200 200
+GET /chat/{id} 303 404 404 404
+POST /chat/{id}/messages 303 404 404 404 client_id=c&body=x
+GET /chat/{id}/members 303 404 404 404
+POST /chat/{id}/members 303 404 404 404 members=NOAH
+POST /chat/{id}/leave 303 404 404 404 x=y
+GET /reviews 303 200 200 200
+POST /reviews 303 404 303 404 subject=NOAH&reason.category=other&reason.text=to+see+who+may
+GET /reviews/new 303 200 200 200
+GET /reviews/{id} 303 404 200 404
+POST /reviews/{id}/extend 303 404 303 404 why=more+time+is+needed
+POST /reviews/{id}/end 303 404 303 404 finding=nothing
+GET /console/rules 303 404 404 200
+POST /console/rules 303 404 404 303 x=y
+GET /console/rules/history 303 404 404 200
+GET /console/oversight/history 303 404 404 200
+GET /console/sources 303 404 404 200
+GET /console/sources/new 303 404 404 200
+POST /console/sources/new 303 404 404 303 kind=csv&name=x
+GET /console/sources/{id} 303 404 404 200
+POST /console/sources/{id} 303 404 404 303 name=x
+POST /console/sources/{id}/test 303 404 404 303 x=y
+POST /console/sources/{id}/decide 303 404 404 303 x=y
+POST /console/sources/{id}/runs 303 404 404 303 dry_run=on
+GET /console/sources/{id}/runs/{run} 303 404 404 200
+POST /console/sources/{id}/runs/{run}/approve 303 404 404 303 x=y
+POST /console/sources/{id}/runs/{run}/cancel 303 404 404 303 x=y
+GET /console/people 303 404 404 200
+GET /console/people/{id} 303 404 404 200
+POST /console/people/{id}/roles 303 404 404 303 roles=employee
+POST /console/people/{id}/invite 303 404 404 303 x=y
+POST /account/sign-ins 303 303 303 303 x=y
+POST /sign-out 303 303 303 303 x=y
+";
+
+/// Every route of a router with its methods, as its `Debug` has them.
+fn routes(router: &Router<impl Clone + Send + Sync + 'static>) -> Vec<(String, String)> {
+    let text = format!("{router:?}");
+    let allowed: Vec<_> = text
+        .split("allow_header: Bytes(b\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let mut routes = Vec::new();
+    for rest in text.split("RouteId(").skip(1) {
+        let Some((number, rest)) = rest.split_once("): \"") else {
+            continue;
+        };
+        let (Ok(number), Some(path)) = (number.parse::<usize>(), rest.split('"').next()) else {
+            continue;
+        };
+        let methods = allowed[number]
+            .split(',')
+            .filter(|method| *method != "HEAD");
+        routes.extend(methods.map(|method| (method.to_owned(), path.to_owned())));
+    }
+    routes
+}
+
+/// A row: what is answered to each, and what is sent.
+struct Row {
+    expected: [u16; 4],
+    body: Option<String>,
+}
+
+fn table(text: &str) -> BTreeMap<(String, String), (usize, Row)> {
+    let mut rows = BTreeMap::new();
+    for (at, line) in text.lines().filter(|line| !line.is_empty()).enumerate() {
+        let mut words = line.splitn(7, ' ');
+        let mut word = || {
+            words
+                .next()
+                .unwrap_or_else(|| panic!("a short row: {line}"))
+                .to_owned()
+        };
+        let key = (word(), word());
+        let expected = [(); 4].map(|()| word().parse().unwrap());
+        let row = Row {
+            expected,
+            body: words.next().map(str::to_owned),
+        };
+        assert!(rows.insert(key, (at, row)).is_none(), "twice: {line}");
+    }
+    rows
+}
+
+/// Things of Noah's, for the places in patterns.
+struct Things {
+    noah: String,
+    conversation: String,
+    review: String,
+    source: String,
+    run: String,
+}
+
+impl Things {
+    async fn of(app: &App, noah: &Person, priya: &Person, administrator: &Person) -> Self {
+        let marta = app.person("marta.kowalczyk").await;
+        let conversation = noah.talk_to(&[&marta], None).await;
+        noah.say(&conversation, "1", "between us").await.ok();
+        let reason = json!({ "category": "other", "text": "a reason of some length" });
+        let review = priya
+            .post("/reviews", json!({ "subject": noah.id, "reason": reason }))
+            .await
+            .ok();
+        let source = administrator.get("/sources").await.ok()["items"][0].clone();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            noah: noah.id.to_string(),
+            conversation,
+            review: text(&review["id"]),
+            source: text(&source["id"]),
+            run: text(&source["last_run"]),
+        }
+    }
+
+    fn fill(&self, pattern: &str) -> String {
+        let id = match pattern {
+            _ if pattern.contains("/me/") => "00000000-0000-0000-0000-000000000000",
+            _ if pattern.contains("/conversations/") || pattern.contains("/chat/") => {
+                &self.conversation
+            }
+            _ if pattern.contains("/reviews/") => &self.review,
+            _ if pattern.contains("/sources/") => &self.source,
+            _ if pattern.contains("/runs/") => &self.run,
+            _ => &self.noah,
+        };
+        let hash = "0".repeat(64);
+        pattern
+            .replace("{id}", id)
+            .replace("{run}", &self.run)
+            .replace("{file}", "optimus.css")
+            .replace("{hash}", &hash)
+            .replace("{token}", "nobodys")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_door_answers_everybody_as_stated() {
+    with(&[], async |app: &App| {
+        let noah = app.person("noah.petersen").await;
+        let people = [
+            app.person("camille.laurent").await,
+            app.person("priya.raman").await,
+            app.person("jonas.vestergaard").await,
+        ];
+        let things = Things::of(app, &noah, &people[1], &people[2]).await;
+        let mut cookies = Vec::new();
+        for person in &people {
+            cookies.push(
+                app.cookie(person.login)
+                    .await
+                    .split(';')
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+            );
+        }
+
+        let mut stated = table(DOORS);
+        let pages = table(PAGES);
+        let first = stated.len();
+        stated.extend(
+            pages
+                .into_iter()
+                .map(|(key, (at, row))| (key, (first + at, row))),
+        );
+
+        let mut doors = routes(&server::http::router(app.running.server.clone()));
+        doors.sort();
+        doors.dedup();
+        assert!(doors.len() > 80, "the router tells its routes: {doors:?}");
+        let unstated: Vec<_> = doors
+            .iter()
+            .filter(|door| !stated.contains_key(*door))
+            .collect();
+        assert!(
+            unstated.is_empty(),
+            "doors without a stated answer: {unstated:#?}"
+        );
+        let gone: Vec<_> = stated.keys().filter(|door| !doors.contains(door)).collect();
+        assert!(gone.is_empty(), "stated, but no door: {gone:#?}");
+
+        let mut rows: Vec<_> = stated.into_iter().collect();
+        rows.sort_by_key(|(_, (at, _))| *at);
+        let mut wrong = String::new();
+        for ((method, pattern), (_, row)) in rows {
+            let mut answers = [0; 4];
+            for (who, answered) in answers.iter_mut().enumerate() {
+                let url = format!("{}{}", app.url, things.fill(&pattern));
+                let mut request = app.client.request(method.parse::<Method>().unwrap(), url);
+                let api = pattern.starts_with("/api/") || pattern.starts_with("/photos/");
+                if let Some(person) = who.checked_sub(1) {
+                    request = if api {
+                        request.bearer_auth(&people[person].token)
+                    } else {
+                        request
+                            .header("cookie", &cookies[person])
+                            .header("sec-fetch-site", "same-origin")
+                    };
+                }
+                if let Some(body) = &row.body {
+                    let kind = if api {
+                        "application/json"
+                    } else {
+                        "application/x-www-form-urlencoded"
+                    };
+                    request = request
+                        .header("content-type", kind)
+                        .body(body.replace("NOAH", &things.noah));
+                }
+                *answered = answer(request).await.status;
+            }
+            if answers != row.expected {
+                wrong += &format!(
+                    "{method} {pattern}: {answers:?} instead of {:?}\n",
+                    row.expected
+                );
+            }
+        }
+        assert!(wrong.is_empty(), "\n{wrong}");
+    })
+    .await;
+}
+
+/// What a frame from somebody outside the conversation is answered with. A new frame does not compile
+/// until it is stated here.
+const fn stated(frame: &ClientFrame) -> &'static str {
+    match frame {
+        ClientFrame::Send { .. }
+        | ClientFrame::Resume { .. }
+        | ClientFrame::Typing { .. }
+        | ClientFrame::Read { .. } => "not_found",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_frame_is_for_members_alone() {
+    with(&[], async |app: &App| {
+        let noah = app.person("noah.petersen").await;
+        let (camille, priya, jonas) = (
+            app.person("camille.laurent").await,
+            app.person("priya.raman").await,
+            app.person("jonas.vestergaard").await,
+        );
+        let conversation = Things::of(app, &noah, &priya, &jonas)
+            .await
+            .conversation
+            .parse()
+            .unwrap();
+        let frames = [
+            ClientFrame::Send {
+                conversation,
+                client_id: "c".into(),
+                body: "x".into(),
+            },
+            ClientFrame::Resume {
+                conversation,
+                after_seq: 0,
+            },
+            ClientFrame::Typing { conversation },
+            ClientFrame::Read {
+                conversation,
+                seq: 1,
+            },
+        ];
+        for person in [&camille, &priya, &jonas] {
+            let mut line = crate::socket::Line::open(app, person).await;
+            for frame in &frames {
+                line.send(serde_json::to_value(frame).unwrap()).await;
+                assert_eq!(
+                    line.next_of("error").await["code"],
+                    stated(frame),
+                    "{}: {frame:?}",
+                    person.login
+                );
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,9 @@
+//! The portal from outside: a real listener, real clients, SQLite and PostgreSQL.
+
+mod app;
+mod commands;
+mod doors;
+mod durability;
+mod rest;
+mod safety;
+mod socket;
