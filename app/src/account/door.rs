@@ -126,9 +126,9 @@ pub async fn sign_in(visit: Option<Visit>, guest: Guest, Query(next): Query<Next
             <form class="door__form" method="post" action="/sign-in" aria-labelledby="sign-in">
                 <h1 id="sign-in">"Sign in"</h1>
                 <p class="muted">{format!("Use the name and password of your {organization} account.")}</p>
-                {flash
-                    .message
-                    .clone()
+                {(!kept.came_back())
+                    .then(|| flash.message.clone())
+                    .flatten()
                     .map(|message| view! { <Banner title=message tone=flash.tone() /> })}
                 <input type="hidden" name="next" value=kept.value("next", &next) />
                 <Field
@@ -144,6 +144,7 @@ pub async fn sign_in(visit: Option<Visit>, guest: Guest, Query(next): Query<Next
                     name="password"
                     kind="password"
                     autocomplete="current-password"
+                    error=kept.came_back().then(|| flash.message.clone()).flatten()
                     max_length=Some(256)
                     large=true
                 />

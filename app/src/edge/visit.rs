@@ -161,7 +161,8 @@ impl Visit {
         let frame = self.frame(door.into(), layout).await?;
         let page = PageMeta {
             title: title.to_owned(),
-            lang: self.me.locale.clone(),
+            // Dates follow the reader's language; the words are English for everybody.
+            lang: "en-GB".into(),
             theme: self.theme,
             nonce: self.nonce.0,
             version: self.portal.site.version.clone(),
