@@ -10,6 +10,7 @@ export default defineConfig({
   // One portal and one browser each.
   workers: 2,
   use: {
+    actionTimeout: 15_000,
     locale: 'en-GB',
     timezoneId: 'Europe/London',
     contextOptions: { reducedMotion: 'reduce' },

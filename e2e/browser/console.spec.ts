@@ -172,7 +172,7 @@ test('somebody is invited, chooses a password and is signed in', async ({ page, 
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Can sign in');
 });
 
-test('roles are given and taken, but never the last administrator’s', async ({ page, another, portal, signIn }) => {
+test('a role holds from the next click on, until it is taken', async ({ page, another, portal, signIn }) => {
   await signIn(page, portal.withRole('system_administrator').login);
   const clara = await another();
   const { employee_id } = await signIn(clara, 'clara.bianchi');

@@ -160,8 +160,8 @@ async function walk(page: Page, who: string, stops: Stop[]): Promise<void> {
       await follow(page, where);
       await expectOutline(page);
       await axe(page);
-      await expectKeyboard(page);
       await shots(page, `${who}-${name}`);
+      await expectKeyboard(page);
     });
   }
 }
@@ -207,7 +207,7 @@ test('Escape closes what is open and gives the focus back', async ({ page, signI
   const { employee_id } = await signIn(page, 'grace.whitfield');
   await page.goto(`/people/${employee_id}`);
   for (const opener of [page.locator('.account-menu > summary'), page.locator('dl.fields summary').first()]) {
-    const details = page.locator('details').filter({ has: opener });
+    const details = opener.locator('..');
     // The script that listens may still be on its way.
     await expect(async () => {
       if (!(await details.evaluate((one: HTMLDetailsElement) => one.open))) {

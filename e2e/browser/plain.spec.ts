@@ -20,7 +20,7 @@ test('one’s own profile is edited, and each value says where it comes from', a
 
 test('people are found and their place in the organization is shown', async ({ page, signIn }) => {
   await signIn(page, 'camille.laurent');
-  await page.getByRole('banner').getByRole('searchbox').fill('quotations');
+  await page.getByRole('banner').getByRole('searchbox').fill('quotes');
   await page.keyboard.press('Enter');
   await page.getByRole('main').getByRole('link', { name: 'Viktor Novák', exact: true }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Viktor Novák');

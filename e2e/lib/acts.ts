@@ -74,6 +74,6 @@ export async function openReview(page: Page, subject: string, reason: string): P
 /** Ends the review that is open, with a finding. */
 export async function endReview(page: Page, finding: string): Promise<void> {
   await page.getByLabel('What you found').fill(finding);
-  await page.getByRole('button', { name: 'End review' }).click();
+  await page.getByRole('button', { name: 'End review', exact: true }).click();
   await expect(page.getByRole('status').filter({ hasText: 'The review has ended.' })).toBeVisible();
 }
