@@ -3,7 +3,7 @@
 //!
 //! Everything stays on this machine, ends by count or time, and leaves nothing behind but the report.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -78,8 +78,18 @@ enum Part {
     Sync,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(std::io::stderr(), "bench: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         // The driver keeps to one core, so that the other ones are the server's.
         Command::Run(run) => Builder::new_current_thread()
             .enable_all()

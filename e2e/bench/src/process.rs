@@ -83,7 +83,8 @@ impl<'a> Optimus<'a> {
             .with_context(|| format!("starting {}", self.program.display()))?;
         let id = child.id().unwrap_or_default();
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes()).await?;
+            // A command that ended without reading says why in what it printed.
+            stdin.write_all(input.as_bytes()).await.ok();
         }
         let mut last = Usage::default();
         let output = child.wait_with_output();
@@ -91,7 +92,10 @@ impl<'a> Optimus<'a> {
         let output = loop {
             tokio::select! {
                 output = &mut output => break output?,
-                () = sleep(Duration::from_millis(20)) => last = usage(id).unwrap_or(last),
+                () = sleep(Duration::from_millis(20)) => {
+                    // What has ended and was not waited for yet has no memory any more.
+                    last = usage(id).ok().filter(|now| now.peak > 0).unwrap_or(last);
+                }
             }
         };
         let took = began.elapsed();

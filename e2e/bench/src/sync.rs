@@ -3,8 +3,7 @@
 
 use std::{fmt::Write as _, fs, path::Path, time::Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
 use crate::{
     floor::Table,
@@ -52,7 +51,7 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
 
     let mut rows = people();
     write(&erp, &rows)?;
-    let first = sync(&optimus, PEOPLE).await?;
+    let first = sync(&optimus, " 100000 came,").await?;
     let began = Instant::now();
     bare.put(&rows).await?;
     report.add_over(
@@ -64,7 +63,7 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
     report.add(PART, "first, processor time", first.cpu);
     report.add(PART, "first, most memory", Measure::Bytes(first.peak));
 
-    let unchanged = sync(&optimus, 0).await?;
+    let unchanged = sync(&optimus, " 100000 unchanged,").await?;
     let began = Instant::now();
     ensure!(bare.missing(&rows).await?.is_empty(), "the floor lost rows");
     report.add_over(
@@ -78,7 +77,7 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
         row[3].insert_str(0, "Senior ");
     }
     write(&erp, &rows)?;
-    let changed = sync(&optimus, PEOPLE / 100).await?;
+    let changed = sync(&optimus, " 1000 changed,").await?;
     let began = Instant::now();
     let missing = bare.missing(&rows).await?;
     ensure!(
@@ -101,14 +100,10 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// Runs the source and checks how many people it wrote.
-async fn sync(optimus: &Optimus<'_>, expected: usize) -> Result<Cost> {
-    let (text, cost) = optimus.run(&["sync", "bench", "--json"], "").await?;
-    let run: Value = serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))?;
-    ensure!(
-        run["applied"].as_u64() == Some(expected as u64),
-        "not {expected} changes: {text}"
-    );
+/// Runs the source and checks what the command says that it did.
+async fn sync(optimus: &Optimus<'_>, expected: &str) -> Result<Cost> {
+    let (text, cost) = optimus.run(&["sync", "bench"], "").await?;
+    ensure!(text.contains(expected), "not {expected:?}: {text}");
     Ok(cost)
 }
 
