@@ -22,8 +22,9 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-/// How many frames may wait for a socket.
-const QUEUE: usize = 256;
+/// How many frames may wait for a socket: more than one commit of messages brings at once (512), or a
+/// busy moment would send everybody away who had no turn in between.
+const QUEUE: usize = 1024;
 
 /// Why the server closes a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
