@@ -4,7 +4,10 @@
 //! browser they take it over. What happens is decided in [`super::thread`];
 //! here it is only drawn and sent.
 
-#![allow(missing_docs, reason = "the island macro makes a struct without words for each island")]
+#![allow(
+    missing_docs,
+    reason = "the island macro makes a struct without words for each island"
+)]
 
 use std::collections::BTreeMap;
 
@@ -107,12 +110,18 @@ struct Desk {
 
 impl Desk {
     fn reader(self) -> Reader {
-        Reader { now: self.clock.get(), ..self.eyes.with_value(Eyes::reader) }
+        Reader {
+            now: self.clock.get(),
+            ..self.eyes.with_value(Eyes::reader)
+        }
     }
 
     fn face(self, id: EmployeeId) -> Face {
         self.people.with_value(|people| {
-            people.get(&id).cloned().unwrap_or_else(|| Face::new(&id.0, "Somebody who left"))
+            people
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| Face::new(&id.0, "Somebody who left"))
         })
     }
 
@@ -126,7 +135,10 @@ impl Desk {
         if now - self.clock.get_untracked() >= chrono::Duration::minutes(1) {
             self.clock.set(now);
         }
-        let frames = self.thread.try_update(|thread| thread.apply(input, now)).unwrap_or_default();
+        let frames = self
+            .thread
+            .try_update(|thread| thread.apply(input, now))
+            .unwrap_or_default();
         live::send(&frames);
     }
 
@@ -150,7 +162,9 @@ impl Desk {
 
     /// Whether the newest message is in view: the thread is drawn from its end, so that is zero.
     fn at_end(self) -> bool {
-        self.scroll.get_untracked().is_none_or(|pane| pane.scroll_top() > -40)
+        self.scroll
+            .get_untracked()
+            .is_none_or(|pane| pane.scroll_top() > -40)
     }
 
     fn attend(self) {
@@ -158,7 +172,8 @@ impl Desk {
         if at_end {
             self.left_at.set(None);
         } else if self.left_at.get_untracked().is_none() {
-            self.left_at.set(Some(self.thread.with_untracked(Thread::end)));
+            self.left_at
+                .set(Some(self.thread.with_untracked(Thread::end)));
         }
         self.apply(Input::Attention(at_end && live::is_visible()));
     }
@@ -172,7 +187,9 @@ impl Desk {
 
     fn scrolled(self) {
         self.attend();
-        let Some(pane) = self.scroll.get_untracked() else { return };
+        let Some(pane) = self.scroll.get_untracked() else {
+            return;
+        };
         let above = pane.scroll_height() - pane.client_height() + pane.scroll_top();
         if above < 160 && !self.no_history.get_untracked() {
             self.history();
@@ -180,7 +197,9 @@ impl Desk {
     }
 
     fn history(self) {
-        let Some(before) = self.thread.with_untracked(Thread::before) else { return };
+        let Some(before) = self.thread.with_untracked(Thread::before) else {
+            return;
+        };
         if self.loading.get_untracked() {
             return;
         }
@@ -199,19 +218,26 @@ impl Desk {
     }
 
     fn write(self) {
-        let Some(area) = self.text.get_untracked() else { return };
+        let Some(area) = self.text.get_untracked() else {
+            return;
+        };
         let body = area.value().trim().to_owned();
         if body.is_empty() {
             return;
         }
-        self.apply(Input::Write { client_id: live::random_id(), body });
+        self.apply(Input::Write {
+            client_id: live::random_id(),
+            body,
+        });
         area.set_value("");
         live::end_of_draft(self.conversation);
         self.to_end();
     }
 
     fn typed(self) {
-        let Some(area) = self.text.get_untracked() else { return };
+        let Some(area) = self.text.get_untracked() else {
+            return;
+        };
         let text = area.value();
         live::keep_draft(self.conversation, &text);
         if !text.trim().is_empty() {
@@ -220,7 +246,9 @@ impl Desk {
     }
 
     fn restore_draft(self) {
-        let Some(area) = self.text.get_untracked() else { return };
+        let Some(area) = self.text.get_untracked() else {
+            return;
+        };
         if let Some(draft) = live::draft(self.conversation).filter(|_| area.value().is_empty()) {
             area.set_value(&draft);
         }
@@ -262,10 +290,14 @@ pub fn ChatThread(
     });
 
     let typing = move || {
-        let names: Vec<_> = desk.thread.with(|thread| thread.typing().collect::<Vec<_>>());
+        let names: Vec<_> = desk
+            .thread
+            .with(|thread| thread.typing().collect::<Vec<_>>());
         let names: Vec<_> = names.into_iter().map(|who| desk.given(who)).collect();
         let verb = if names.len() == 1 { "is" } else { "are" };
-        together(&names).map(|who| format!("{who} {verb} writing")).unwrap_or_default()
+        together(&names)
+            .map(|who| format!("{who} {verb} writing"))
+            .unwrap_or_default()
     };
     let below = move || {
         let left = desk.left_at.get()?;
@@ -408,9 +440,17 @@ fn drawn(desk: Desk, row: Row) -> AnyView {
         Row::Message(said) => said,
         heading => return heading_line(heading),
     };
-    let below = said.client_id.clone().map(|client_id| move || fate(desk, client_id.clone()));
+    let below = said
+        .client_id
+        .clone()
+        .map(|client_id| move || fate(desk, client_id.clone()));
     let face = desk.face(said.sender);
-    message_line(&said, face, &desk.eyes.with_value(Eyes::reader), below.into_any())
+    message_line(
+        &said,
+        face,
+        &desk.eyes.with_value(Eyes::reader),
+        below.into_any(),
+    )
 }
 
 /// The heading over a day, or over what is new.
@@ -471,13 +511,17 @@ pub fn message_line(said: &Said, face: Face, reader: &Reader, below: AnyView) ->
 
 /// What is said under an own message that was written here.
 fn fate(desk: Desk, client_id: String) -> AnyView {
-    let (fate, last) = desk.thread.with(|thread| (thread.fate(&client_id), thread.is_last_own(&client_id)));
+    let (fate, last) = desk
+        .thread
+        .with(|thread| (thread.fate(&client_id), thread.is_last_own(&client_id)));
     let note = |words: String| view! { <p class="msg__meta">{words}</p> }.into_any();
     match fate {
         Fate::Sending => note("Sending".into()),
         Fate::Waiting => note("Waits for the connection".into()),
         Fate::Sent if last => {
-            let seen: Vec<_> = desk.thread.with(|thread| thread.seen_by().collect::<Vec<_>>());
+            let seen: Vec<_> = desk
+                .thread
+                .with(|thread| thread.seen_by().collect::<Vec<_>>());
             let seen: Vec<_> = seen.into_iter().map(|who| desk.given(who)).collect();
             note(together(&seen).map_or_else(|| "Sent".to_owned(), |who| format!("Seen by {who}")))
         }
@@ -551,7 +595,13 @@ impl Shelf {
     /// A message in a line: whose it is and its words.
     #[must_use]
     pub fn line(&self, group: bool, sender: EmployeeId, body: &str) -> String {
-        let words: String = body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect();
+        let words: String = body
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .chars()
+            .take(120)
+            .collect();
         if sender == self.me {
             return format!("You: {words}");
         }
@@ -564,9 +614,24 @@ impl Shelf {
     /// Takes in a frame. The order stays: nothing moves under somebody's finger.
     pub fn hear(&mut self, frame: &ServerFrame) {
         match frame {
-            ServerFrame::Message { conversation, seq, sender, body, sent_at, .. } => {
-                let Some(at) = self.entries.iter().position(|entry| entry.id == *conversation) else {
-                    let title = self.people.get(sender).map_or("New conversation", |face| &face.name).to_owned();
+            ServerFrame::Message {
+                conversation,
+                seq,
+                sender,
+                body,
+                sent_at,
+                ..
+            } => {
+                let Some(at) = self
+                    .entries
+                    .iter()
+                    .position(|entry| entry.id == *conversation)
+                else {
+                    let title = self
+                        .people
+                        .get(sender)
+                        .map_or("New conversation", |face| &face.name)
+                        .to_owned();
                     self.entries.insert(
                         0,
                         Entry {
@@ -592,9 +657,19 @@ impl Shelf {
                     entry.unread = if open || mine { 0 } else { entry.unread + 1 };
                 }
             }
-            ServerFrame::Read { conversation, employee, seq } if *employee == self.me => {
-                if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == *conversation) {
-                    entry.unread = entry.unread.min(u64::try_from(entry.last_seq - seq).unwrap_or(0));
+            ServerFrame::Read {
+                conversation,
+                employee,
+                seq,
+            } if *employee == self.me => {
+                if let Some(entry) = self
+                    .entries
+                    .iter_mut()
+                    .find(|entry| entry.id == *conversation)
+                {
+                    entry.unread = entry
+                        .unread
+                        .min(u64::try_from(entry.last_seq - seq).unwrap_or(0));
                 }
             }
             _ => {}
@@ -622,7 +697,15 @@ fn presences() -> RwSignal<BTreeMap<EmployeeId, bool>> {
 }
 
 fn presence(known: RwSignal<BTreeMap<EmployeeId, bool>>, who: EmployeeId) -> Option<Presence> {
-    known.with(|known| known.get(&who).map(|online| if *online { Presence::Online } else { Presence::Offline }))
+    known.with(|known| {
+        known.get(&who).map(|online| {
+            if *online {
+                Presence::Online
+            } else {
+                Presence::Offline
+            }
+        })
+    })
 }
 
 /// The conversations, with what is new in them.
@@ -637,7 +720,10 @@ pub fn ChatList(
     Effect::new(move |started: Option<()>| {
         if started.is_none() {
             live::hear(move |what| {
-                if let Live::Frame(frame @ (ServerFrame::Message { .. } | ServerFrame::Read { .. })) = what {
+                if let Live::Frame(
+                    frame @ (ServerFrame::Message { .. } | ServerFrame::Read { .. }),
+                ) = what
+                {
                     shelf.update(|shelf| shelf.hear(frame));
                 }
             });
@@ -680,17 +766,25 @@ fn entry(
     reader: Reader,
     id: ConversationId,
 ) -> AnyView {
-    let this = Memo::new(move |_| shelf.with(|shelf| shelf.entries.iter().find(|entry| entry.id == id).cloned()));
-    let Some(start) = this.get_untracked() else { return ().into_any() };
+    let this = Memo::new(move |_| {
+        shelf.with(|shelf| shelf.entries.iter().find(|entry| entry.id == id).cloned())
+    });
+    let Some(start) = this.get_untracked() else {
+        return ().into_any();
+    };
     let current = shelf.with_untracked(|shelf| shelf.current == Some(id));
     let face = start.other.map(|other| {
         let face = shelf.with_untracked(|shelf| shelf.people.get(&other).cloned());
-        (other, face.unwrap_or_else(|| Face::new(&other.0, start.title.clone())))
+        (
+            other,
+            face.unwrap_or_else(|| Face::new(&other.0, start.title.clone())),
+        )
     });
     let unread = move || this.with(|entry| entry.as_ref().map_or(0, |entry| entry.unread));
     let sign = match face {
         Some((other, face)) => {
-            (move || view! { <Avatar face=face.clone() size=28 presence=presence(known, other) /> }).into_any()
+            (move || view! { <Avatar face=face.clone() size=28 presence=presence(known, other) /> })
+                .into_any()
         }
         None => view! {
             <span class="conv__room">
@@ -791,11 +885,20 @@ mod tests {
             current: Some(room(11)),
             me: ME,
             people: BTreeMap::from([(NOAH, Face::new(&NOAH.0, "Noah Petersen"))]),
-            eyes: Eyes { locale: "en-GB".into(), minutes_east: 0, now },
+            eyes: Eyes {
+                locale: "en-GB".into(),
+                minutes_east: 0,
+                now,
+            },
         }
     }
 
-    fn message(conversation: ConversationId, seq: i64, sender: EmployeeId, body: &str) -> ServerFrame {
+    fn message(
+        conversation: ConversationId,
+        seq: i64,
+        sender: EmployeeId,
+        body: &str,
+    ) -> ServerFrame {
         ServerFrame::Message {
             conversation,
             seq,
@@ -816,7 +919,11 @@ mod tests {
         assert_eq!((shelf.entries[0].unread, shelf.entries[1].unread), (1, 0));
         assert_eq!(shelf.entries[0].last, "Two lines");
         assert_eq!(shelf.entries[1].last, "Noah: Seen");
-        shelf.hear(&ServerFrame::Read { conversation: room(10), employee: ME, seq: 5 });
+        shelf.hear(&ServerFrame::Read {
+            conversation: room(10),
+            employee: ME,
+            seq: 5,
+        });
         assert_eq!(shelf.entries[0].unread, 0);
     }
 
@@ -824,20 +931,31 @@ mod tests {
     fn own_words_are_not_new() {
         let mut shelf = shelf();
         shelf.hear(&message(room(10), 5, ME, "Mine"));
-        assert_eq!((shelf.entries[0].unread, shelf.entries[0].last.as_str()), (0, "You: Mine"));
+        assert_eq!(
+            (shelf.entries[0].unread, shelf.entries[0].last.as_str()),
+            (0, "You: Mine")
+        );
     }
 
     #[test]
     fn a_conversation_that_began_meanwhile_is_there() {
         let mut shelf = shelf();
         shelf.hear(&message(room(12), 1, NOAH, "Hello"));
-        assert_eq!((shelf.entries[0].id, shelf.entries[0].title.as_str()), (room(12), "Noah Petersen"));
+        assert_eq!(
+            (shelf.entries[0].id, shelf.entries[0].title.as_str()),
+            (room(12), "Noah Petersen")
+        );
         assert_eq!(shelf.entries[0].unread, 1);
     }
 
     #[test]
     fn names_are_told_together() {
-        let names = |count: usize| ["Noah", "Marta", "Owen"][..count].iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = |count: usize| {
+            ["Noah", "Marta", "Owen"][..count]
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(together(&names(0)), None);
         assert_eq!(together(&names(1)).as_deref(), Some("Noah"));
         assert_eq!(together(&names(2)).as_deref(), Some("Noah and Marta"));

@@ -33,10 +33,16 @@ pub struct Earlier {
 pub const HISTORY: usize = 50;
 
 #[cfg(feature = "hydrate")]
-pub use browser::{draft, earlier, end_of_draft, every_second, hear, is_visible, keep_draft, now, on_visibility, random_id, reconnect, send};
+pub use browser::{
+    draft, earlier, end_of_draft, every_second, hear, is_visible, keep_draft, now, on_visibility,
+    random_id, reconnect, send,
+};
 
 #[cfg(not(feature = "hydrate"))]
-pub use absent::{draft, earlier, end_of_draft, every_second, hear, is_visible, keep_draft, now, on_visibility, random_id, reconnect, send};
+pub use absent::{
+    draft, earlier, end_of_draft, every_second, hear, is_visible, keep_draft, now, on_visibility,
+    random_id, reconnect, send,
+};
 
 /// On the server there is no browser: nothing is heard, sent or kept.
 #[cfg(not(feature = "hydrate"))]
@@ -131,7 +137,8 @@ mod browser {
             connection.connect();
             let online = Closure::<dyn FnMut(Event)>::new(|_| reconnect());
             // It stays as long as the page.
-            let _ = window().add_event_listener_with_callback("online", online.as_ref().unchecked_ref());
+            let _ = window()
+                .add_event_listener_with_callback("online", online.as_ref().unchecked_ref());
             online.forget();
         }
     }
@@ -140,7 +147,12 @@ mod browser {
     pub fn send(frames: &[ClientFrame]) {
         let connection = connection();
         let socket = connection.socket.borrow();
-        let Some(open) = socket.as_ref().filter(|socket| socket.socket.ready_state() == WebSocket::OPEN) else { return };
+        let Some(open) = socket
+            .as_ref()
+            .filter(|socket| socket.socket.ready_state() == WebSocket::OPEN)
+        else {
+            return;
+        };
         for frame in frames {
             if let Ok(json) = serde_json::to_string(frame) {
                 // A socket that breaks now says so itself.
@@ -169,9 +181,13 @@ mod browser {
         fn connect(self: &Rc<Self>) {
             self.again.replace(None);
             let location = window().location();
-            let (Ok(protocol), Ok(host)) = (location.protocol(), location.host()) else { return };
+            let (Ok(protocol), Ok(host)) = (location.protocol(), location.host()) else {
+                return;
+            };
             let scheme = if protocol == "https:" { "wss" } else { "ws" };
-            let Ok(socket) = WebSocket::new(&format!("{scheme}://{host}/ws")) else { return };
+            let Ok(socket) = WebSocket::new(&format!("{scheme}://{host}/ws")) else {
+                return;
+            };
             let opened = {
                 let connection = Rc::clone(self);
                 Closure::new(move |_: Event| {
@@ -186,7 +202,11 @@ mod browser {
             let said = {
                 let connection = Rc::clone(self);
                 Closure::new(move |event: MessageEvent| {
-                    match event.data().as_string().map(|json| serde_json::from_str(&json)) {
+                    match event
+                        .data()
+                        .as_string()
+                        .map(|json| serde_json::from_str(&json))
+                    {
                         Some(Ok(ServerFrame::Reconnect)) => connection.later(),
                         Some(Ok(frame)) => connection.tell(&Live::Frame(frame)),
                         // A newer server may say what this page does not know.
@@ -197,7 +217,12 @@ mod browser {
             socket.set_onopen(Some(opened.as_ref().unchecked_ref()));
             socket.set_onclose(Some(closed.as_ref().unchecked_ref()));
             socket.set_onmessage(Some(said.as_ref().unchecked_ref()));
-            self.socket.replace(Some(Socket { socket, _opened: opened, _closed: closed, _said: said }));
+            self.socket.replace(Some(Socket {
+                socket,
+                _opened: opened,
+                _closed: closed,
+                _said: said,
+            }));
         }
 
         /// Forgets the socket. Its closures may be running, so they are dropped a moment later.
@@ -218,7 +243,8 @@ mod browser {
             self.attempts.set(attempt + 1);
             let connection = Rc::clone(self);
             let wait = wait_before(attempt, js_sys::Math::random());
-            self.again.replace(Some(Timeout::new(wait, move || connection.connect())));
+            self.again
+                .replace(Some(Timeout::new(wait, move || connection.connect())));
         }
     }
 
@@ -231,7 +257,10 @@ mod browser {
     pub fn on_visibility(call: impl Fn() + 'static) {
         let changed = Closure::<dyn FnMut(Event)>::new(move |_| call());
         if let Some(document) = window().document() {
-            let _ = document.add_event_listener_with_callback("visibilitychange", changed.as_ref().unchecked_ref());
+            let _ = document.add_event_listener_with_callback(
+                "visibilitychange",
+                changed.as_ref().unchecked_ref(),
+            );
         }
         // It stays as long as the page.
         changed.forget();
@@ -253,26 +282,39 @@ mod browser {
             _ => bytes.fill_with(|| (js_sys::Math::random() * 256.0) as u8),
         }
         use std::fmt::Write as _;
-        bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        bytes
+            .iter()
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 
     /// Whether the page can be seen.
     #[must_use]
     pub fn is_visible() -> bool {
-        window().document().is_some_and(|document| document.visibility_state() == VisibilityState::Visible)
+        window()
+            .document()
+            .is_some_and(|document| document.visibility_state() == VisibilityState::Visible)
     }
 
     /// The messages before a place; none if they cannot be had now.
     pub async fn earlier(conversation: ConversationId, before: i64) -> Option<Earlier> {
-        let url = format!("/api/v1/conversations/{conversation}/messages?before_seq={before}&limit={HISTORY}");
-        let response: web_sys::Response = JsFuture::from(window().fetch_with_str(&url)).await.ok()?.dyn_into().ok()?;
+        let url = format!(
+            "/api/v1/conversations/{conversation}/messages?before_seq={before}&limit={HISTORY}"
+        );
+        let response: web_sys::Response = JsFuture::from(window().fetch_with_str(&url))
+            .await
+            .ok()?
+            .dyn_into()
+            .ok()?;
         if !response.ok() {
             return None;
         }
-        let json = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
+        let json = JsFuture::from(response.text().ok()?)
+            .await
+            .ok()?
+            .as_string()?;
         serde_json::from_str(&json).ok()
     }
 
@@ -287,7 +329,11 @@ mod browser {
     /// What was typed and not sent.
     #[must_use]
     pub fn draft(conversation: ConversationId) -> Option<String> {
-        storage()?.get_item(&key(conversation)).ok().flatten().filter(|text| !text.is_empty())
+        storage()?
+            .get_item(&key(conversation))
+            .ok()
+            .flatten()
+            .filter(|text| !text.is_empty())
     }
 
     /// Keeps what was typed as long as the window is open.

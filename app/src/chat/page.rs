@@ -16,13 +16,17 @@ use store::{
 };
 
 use super::{
-    island::{ChatList, ChatMembers, ChatThread, Entry, Eyes, Member, Room, Shelf, given, heading_line, message_line},
+    island::{
+        ChatList, ChatMembers, ChatThread, Entry, Eyes, Member, Room, Shelf, given, heading_line,
+        message_line,
+    },
     thread::{Row, Said, Start, rows},
 };
 use crate::{
     edge::{AppError, Visit, face, id},
     ui::{
-        Avatars, Door, EmptyState, Face, Glyph, Icon, IconLink, Layout, LinkButton, Look, Person, Search, Status, Tone,
+        Avatars, Door, EmptyState, Face, Glyph, Icon, IconLink, Layout, LinkButton, Look, Person,
+        Search, Status, Tone,
         format::{Reader, counted},
     },
     words::percent,
@@ -58,17 +62,33 @@ fn shelf(
     current: Option<ConversationId>,
     q: &str,
 ) -> Shelf {
-    let mut shelf = Shelf { entries: Vec::new(), current, me, people: BTreeMap::new(), eyes };
+    let mut shelf = Shelf {
+        entries: Vec::new(),
+        current,
+        me,
+        people: BTreeMap::new(),
+        eyes,
+    };
     let words = fold(q);
-    let found = |one: &&Conversation| words.split_whitespace().all(|word| fold(&one.title).contains(word));
+    let found = |one: &&Conversation| {
+        words
+            .split_whitespace()
+            .all(|word| fold(&one.title).contains(word))
+    };
     for one in conversations.iter().filter(found) {
         let other = match one.kind {
             Kind::Direct => one.members.iter().find(|member| member.id != me),
             Kind::Group => None,
         };
-        let sender = one.last.as_ref().and_then(|last| one.members.iter().find(|member| member.id == last.sender));
+        let sender = one
+            .last
+            .as_ref()
+            .and_then(|last| one.members.iter().find(|member| member.id == last.sender));
         for person in other.into_iter().chain(sender) {
-            shelf.people.entry(person.id).or_insert_with(|| face(person));
+            shelf
+                .people
+                .entry(person.id)
+                .or_insert_with(|| face(person));
         }
         let unread = u64::try_from(one.last_seq - one.read_seq).unwrap_or(0);
         shelf.entries.push(Entry {
@@ -83,7 +103,10 @@ fn shelf(
                 || "Nothing written yet".to_owned(),
                 |last| shelf.line(one.kind == Kind::Group, last.sender, &last.body),
             ),
-            at: one.last.as_ref().map_or(one.created_at, |last| last.sent_at),
+            at: one
+                .last
+                .as_ref()
+                .map_or(one.created_at, |last| last.sent_at),
             last_seq: one.last_seq,
             unread: if current == Some(one.id) { 0 } else { unread },
         });
@@ -94,13 +117,19 @@ fn shelf(
 /// The left pane.
 fn list_pane(shelf: Shelf, q: String) -> AnyView {
     let none = shelf.entries.is_empty();
-    let action = shelf.current.map_or_else(|| "/chat".to_owned(), |id| format!("/chat/{id}"));
+    let action = shelf
+        .current
+        .map_or_else(|| "/chat".to_owned(), |id| format!("/chat/{id}"));
     let heading = if shelf.current.is_some() {
         view! { <h2 id="chat-list" class="pane__title pane__title--list">"Chat"</h2> }.into_any()
     } else {
         view! { <h1 id="chat-list" class="pane__title pane__title--list">"Chat"</h1> }.into_any()
     };
-    let sentence = if q.is_empty() { "No conversation yet." } else { "No conversation has these words in its name." };
+    let sentence = if q.is_empty() {
+        "No conversation yet."
+    } else {
+        "No conversation has these words in its name."
+    };
     view! {
         <section class="pane pane--list" aria-labelledby="chat-list">
             <header class="pane__head">
@@ -155,69 +184,108 @@ pub async fn show(
     let conversation = ConversationId(id(&conversation)?);
     let (store, viewer) = (&visit.portal.store, &visit.viewer);
     let one = store.conversation(viewer, conversation).await?;
-    let range = Range { before_seq: wanted.before, ..Range::default() };
+    let range = Range {
+        before_seq: wanted.before,
+        ..Range::default()
+    };
     let messages = store.messages(viewer, conversation, range).await?;
     if wanted.before.is_none() && messages.last_seq > one.read_seq {
-        store.mark_read(viewer, conversation, messages.last_seq).await?;
+        store
+            .mark_read(viewer, conversation, messages.last_seq)
+            .await?;
     }
     let conversations = store.conversations(viewer).await?;
-    let senders: BTreeSet<_> = messages.items.iter().map(|message| message.sender).collect();
-    let absent: Vec<_> =
-        senders.into_iter().filter(|id| one.members.iter().all(|member| member.id != *id)).collect();
+    let senders: BTreeSet<_> = messages
+        .items
+        .iter()
+        .map(|message| message.sender)
+        .collect();
+    let absent: Vec<_> = senders
+        .into_iter()
+        .filter(|id| one.members.iter().all(|member| member.id != *id))
+        .collect();
     let absent = store.cards(viewer, &absent).await?;
-    let people: BTreeMap<_, _> =
-        one.members.iter().chain(absent.values()).map(|person| (person.id, face(person))).collect();
+    let people: BTreeMap<_, _> = one
+        .members
+        .iter()
+        .chain(absent.values())
+        .map(|person| (person.id, face(person)))
+        .collect();
 
     let me = visit.me.person.id;
     let snapshot = store.chart();
-    let chain: Vec<_> = if one.reviewable_by > 0 { snapshot.chart.chain(me).collect() } else { Vec::new() };
+    let chain: Vec<_> = if one.reviewable_by > 0 {
+        snapshot.chart.chain(me).collect()
+    } else {
+        Vec::new()
+    };
     let cards = store.cards(viewer, &chain).await?;
     let reviewers = reviewers(&one, me, &chain, &cards, &snapshot);
 
     let fresh: [u8; 16] = store.random();
-    let fresh = fresh.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let fresh = fresh
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     let kept = visit.flash.kept(&format!("/chat/{conversation}/messages"));
     let left_out = kept.came_back().then(|| kept.error("body")).flatten();
     let eyes = eyes(&visit);
     let q: String = wanted.q.chars().take(200).collect();
     let shelf = shelf(&conversations, me, eyes.clone(), Some(conversation), &q);
-    let main_class = if wanted.pane == "details" { "chat chat--details" } else { "chat" };
+    let main_class = if wanted.pane == "details" {
+        "chat chat--details"
+    } else {
+        "chat"
+    };
     let title = one.title.clone();
     visit
-        .laid_out(&title, Door::Chat, Layout::Panes, main_class, None, move || {
-            let thread = if wanted.before.is_some() {
-                earlier(&one, messages.items, messages.earlier, &people, &eyes.reader())
-            } else {
-                let room = Room {
-                    start: Start {
-                        conversation,
-                        me,
-                        messages: messages.items,
-                        last_seq: messages.last_seq,
-                        read_seq: one.read_seq,
-                        earlier: messages.earlier,
-                    },
-                    title: one.title.clone(),
-                    members: one.members.len(),
-                    people,
-                    reviewable_by: one.reviewable_by,
-                    eyes,
-                    // The same id as before, so that a form sent again is still one message.
-                    client_id: kept.value("client_id", &fresh),
-                    typed: kept.value("body", ""),
-                    error: left_out,
+        .laid_out(
+            &title,
+            Door::Chat,
+            Layout::Panes,
+            main_class,
+            None,
+            move || {
+                let thread = if wanted.before.is_some() {
+                    earlier(
+                        &one,
+                        messages.items,
+                        messages.earlier,
+                        &people,
+                        &eyes.reader(),
+                    )
+                } else {
+                    let room = Room {
+                        start: Start {
+                            conversation,
+                            me,
+                            messages: messages.items,
+                            last_seq: messages.last_seq,
+                            read_seq: one.read_seq,
+                            earlier: messages.earlier,
+                        },
+                        title: one.title.clone(),
+                        members: one.members.len(),
+                        people,
+                        reviewable_by: one.reviewable_by,
+                        eyes,
+                        // The same id as before, so that a form sent again is still one message.
+                        client_id: kept.value("client_id", &fresh),
+                        typed: kept.value("body", ""),
+                        error: left_out,
+                    };
+                    view! { <ChatThread room=room /> }.into_any()
                 };
-                view! { <ChatThread room=room /> }.into_any()
-            };
-            view! {
-                {list_pane(shelf, q)}
-                <section class="pane pane--thread" aria-labelledby="thread-title">
-                    {thread_head(&one, me)}
-                    {thread}
-                </section>
-                {details(&one, reviewers)}
-            }
-        })
+                view! {
+                    {list_pane(shelf, q)}
+                    <section class="pane pane--thread" aria-labelledby="thread-title">
+                        {thread_head(&one, me)}
+                        {thread}
+                    </section>
+                    {details(&one, reviewers)}
+                }
+            },
+        )
         .await
 }
 
@@ -231,7 +299,12 @@ fn thread_head(one: &Conversation, me: EmployeeId) -> AnyView {
             .and_then(|member| member.title.clone())
             .unwrap_or_else(|| "Direct".to_owned()),
     };
-    let faces: Vec<Face> = one.members.iter().filter(|member| member.id != me).map(face).collect();
+    let faces: Vec<Face> = one
+        .members
+        .iter()
+        .filter(|member| member.id != me)
+        .map(face)
+        .collect();
     view! {
         <header class="pane__head">
             <IconLink glyph=Glyph::Left label="Back to conversations" href="/chat" class="only-narrow" />
@@ -346,7 +419,11 @@ fn details(one: &Conversation, reviewers: Vec<(PersonCard, String)>) -> AnyView 
     let members = one
         .members
         .iter()
-        .map(|member| Member { id: member.id, face: face(member), title: member.title.clone() })
+        .map(|member| Member {
+            id: member.id,
+            face: face(member),
+            title: member.title.clone(),
+        })
         .collect::<Vec<_>>();
     let id = one.id;
     view! {

@@ -19,8 +19,8 @@ use store::{
 use crate::{
     edge::{AppError, Kept, Visit, face, id},
     ui::{
-        Avatar, Button, Card, Crumb, Crumbs, Door, EmptyState, Field, Glyph, LinkButton, Look, PageHead, Person, Search,
-        Textarea,
+        Avatar, Button, Card, Crumb, Crumbs, Door, EmptyState, Field, Glyph, LinkButton, Look,
+        PageHead, Person, Search, Textarea,
     },
 };
 
@@ -66,11 +66,21 @@ struct People {
 
 async fn people(visit: &Visit, choice: Choice, without: &[EmployeeId]) -> Result<People, AppError> {
     let store = &visit.portal.store;
-    let with: Vec<_> = choice.with.into_iter().filter(|id| !without.contains(id)).collect();
+    let with: Vec<_> = choice
+        .with
+        .into_iter()
+        .filter(|id| !without.contains(id))
+        .collect();
     let chosen: BTreeMap<_, _> = store.cards(&visit.viewer, &with).await?;
-    let query = DirectoryQuery { q: choice.q.clone(), unit: None, cursor: None, limit: Some(SHOWN) };
+    let query = DirectoryQuery {
+        q: choice.q.clone(),
+        unit: None,
+        cursor: None,
+        limit: Some(SHOWN),
+    };
     let found = store.directory(&visit.viewer, &query).await?;
-    let offered = |person: &PersonCard| !without.contains(&person.id) && !chosen.contains_key(&person.id);
+    let offered =
+        |person: &PersonCard| !without.contains(&person.id) && !chosen.contains_key(&person.id);
     Ok(People {
         q: choice.q,
         found: found.page.items.into_iter().filter(offered).collect(),
@@ -80,7 +90,10 @@ async fn people(visit: &Visit, choice: Choice, without: &[EmployeeId]) -> Result
 }
 
 /// `GET /chat/new`
-pub async fn new(visit: Visit, Query(pairs): Query<Vec<(String, String)>>) -> Result<Response, AppError> {
+pub async fn new(
+    visit: Visit,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, AppError> {
     let choice = Choice::of(pairs);
     let me = visit.me.person.id;
     match choice.with[..] {
@@ -93,9 +106,13 @@ pub async fn new(visit: Visit, Query(pairs): Query<Vec<(String, String)>>) -> Re
 async fn to_one(visit: Visit, other: EmployeeId) -> Result<Response, AppError> {
     let store = &visit.portal.store;
     let person = store.person(&visit.viewer, other).await?;
-    let with_them = store.conversations(&visit.viewer).await?.into_iter().find(|one| {
-        one.kind == Kind::Direct && one.members.iter().any(|member| member.id == other)
-    });
+    let with_them = store
+        .conversations(&visit.viewer)
+        .await?
+        .into_iter()
+        .find(|one| {
+            one.kind == Kind::Direct && one.members.iter().any(|member| member.id == other)
+        });
     if let Some(one) = with_them {
         return Ok(Redirect::to(&format!("/chat/{}", one.id)).into_response());
     }
@@ -191,7 +208,11 @@ pub async fn add(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, AppError> {
     let conversation = ConversationId(id(&conversation)?);
-    let one = visit.portal.store.conversation(&visit.viewer, conversation).await?;
+    let one = visit
+        .portal
+        .store
+        .conversation(&visit.viewer, conversation)
+        .await?;
     if one.kind != Kind::Group {
         return Err(AppError::not_found());
     }

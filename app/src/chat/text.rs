@@ -14,7 +14,9 @@ pub enum Piece<'a> {
 /// Where an address that starts at the beginning of `text` ends.
 fn address(text: &str) -> usize {
     let end = text
-        .find(|letter: char| letter.is_whitespace() || letter.is_control() || "<>\"“”«»`".contains(letter))
+        .find(|letter: char| {
+            letter.is_whitespace() || letter.is_control() || "<>\"“”«»`".contains(letter)
+        })
         .unwrap_or(text.len());
     let mut address = &text[..end];
     // Punctuation at the end belongs to the sentence; a bracket only if it was not opened inside.
@@ -42,8 +44,13 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let (mut plain, mut at) = (0, 0);
     while let Some(found) = text[at..].find("http") {
         let start = at + found;
-        let scheme = ["https://", "http://"].into_iter().find(|scheme| text[start..].starts_with(scheme));
-        let alone = text[..start].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        let scheme = ["https://", "http://"]
+            .into_iter()
+            .find(|scheme| text[start..].starts_with(scheme));
+        let alone = text[..start]
+            .chars()
+            .next_back()
+            .is_none_or(|before| !before.is_alphanumeric());
         let length = address(&text[start..]);
         if alone && scheme.is_some_and(|scheme| length > scheme.len()) {
             if plain < start {
@@ -103,11 +110,24 @@ mod tests {
         assert_eq!(pieces("no address"), [Text("no address")]);
         assert_eq!(
             pieces("See https://example.com/a?b=c#d, then go."),
-            [Text("See "), Link("https://example.com/a?b=c#d"), Text(", then go.")]
+            [
+                Text("See "),
+                Link("https://example.com/a?b=c#d"),
+                Text(", then go.")
+            ]
         );
-        assert_eq!(pieces("(http://x.org)"), [Text("("), Link("http://x.org"), Text(")")]);
-        assert_eq!(pieces("https://x.org/Ring_(mark)"), [Link("https://x.org/Ring_(mark)")]);
-        assert_eq!(pieces("http://a.b http://c.d"), [Link("http://a.b"), Text(" "), Link("http://c.d")]);
+        assert_eq!(
+            pieces("(http://x.org)"),
+            [Text("("), Link("http://x.org"), Text(")")]
+        );
+        assert_eq!(
+            pieces("https://x.org/Ring_(mark)"),
+            [Link("https://x.org/Ring_(mark)")]
+        );
+        assert_eq!(
+            pieces("http://a.b http://c.d"),
+            [Link("http://a.b"), Text(" "), Link("http://c.d")]
+        );
     }
 
     #[test]
@@ -123,16 +143,26 @@ mod tests {
             "data:text/html,x",
             "<a href=x>",
         ] {
-            assert!(pieces(text).iter().all(|piece| matches!(piece, Text(_))), "{text}");
+            assert!(
+                pieces(text).iter().all(|piece| matches!(piece, Text(_))),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn markup_is_shown_and_not_obeyed() {
-        let html = Owner::new().with(|| view! { <Body text="<b>x</b> http://a.b/\"onclick=y" /> }.into_view().to_html());
+        let html = Owner::new().with(|| {
+            view! { <Body text="<b>x</b> http://a.b/\"onclick=y" /> }
+                .into_view()
+                .to_html()
+        });
         assert!(html.contains("&lt;b&gt;x&lt;/b&gt;"), "{html}");
         assert!(html.contains("href=\"http://a.b/\""), "{html}");
-        assert!(html.contains("rel=\"noopener noreferrer external\""), "{html}");
+        assert!(
+            html.contains("rel=\"noopener noreferrer external\""),
+            "{html}"
+        );
     }
 
     proptest! {

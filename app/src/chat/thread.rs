@@ -5,7 +5,7 @@
 //! Those beyond a gap wait until a `resume` has filled it, and what the person
 //! writes here is told apart by its client id until it has a place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use domain::{
@@ -168,8 +168,14 @@ impl Row {
         match self {
             Self::Day { date, .. } => format!("d{date}"),
             Self::New { after, .. } => format!("n{after}"),
-            Self::Message(Said { client_id: Some(id), first, .. }) => format!("c{id} {first}"),
-            Self::Message(Said { seq, first, .. }) => format!("m{} {first}", seq.unwrap_or_default()),
+            Self::Message(Said {
+                client_id: Some(id),
+                first,
+                ..
+            }) => format!("c{id} {first}"),
+            Self::Message(Said { seq, first, .. }) => {
+                format!("m{} {first}", seq.unwrap_or_default())
+            }
         }
     }
 }
@@ -178,8 +184,14 @@ impl Thread {
     /// From what the page holds.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        let first = start.messages.first().map_or(start.last_seq + 1, |message| message.seq);
-        let solid = start.messages.last().map_or(start.last_seq, |message| message.seq);
+        let first = start
+            .messages
+            .first()
+            .map_or(start.last_seq + 1, |message| message.seq);
+        let solid = start
+            .messages
+            .last()
+            .map_or(start.last_seq, |message| message.seq);
         let me = start.me;
         let unseen = |message: &Message| message.seq > start.read_seq && message.sender != me;
         let divider = start.messages.iter().any(unseen).then_some(start.read_seq);
@@ -189,7 +201,15 @@ impl Thread {
             lines: start
                 .messages
                 .into_iter()
-                .map(|message| (message.seq, Line { message, client_id: None }))
+                .map(|message| {
+                    (
+                        message.seq,
+                        Line {
+                            message,
+                            client_id: None,
+                        },
+                    )
+                })
                 .collect(),
             first,
             solid,
@@ -237,25 +257,44 @@ impl Thread {
                 self.connected = false;
                 self.resuming = None;
                 self.typing.clear();
-                self.pending.iter_mut().for_each(|pending| pending.sent_at = None);
+                self.pending
+                    .iter_mut()
+                    .for_each(|pending| pending.sent_at = None);
             }
             Input::Frame(frame) => self.frame(frame, now, &mut out),
             Input::Write { client_id, body } => {
                 let after = self.solid;
-                self.pending.push(Pending { client_id, body, written_at: now, sent_at: None, after, failed: None });
+                self.pending.push(Pending {
+                    client_id,
+                    body,
+                    written_at: now,
+                    sent_at: None,
+                    after,
+                    failed: None,
+                });
                 self.typing_told = None;
                 self.send(self.pending.len() - 1, now, &mut out);
             }
             Input::Retry(client_id) => {
-                if let Some(at) = self.pending.iter().position(|pending| pending.client_id == client_id) {
+                if let Some(at) = self
+                    .pending
+                    .iter()
+                    .position(|pending| pending.client_id == client_id)
+                {
                     self.pending[at].failed = None;
                     self.send(at, now, &mut out);
                 }
             }
             Input::Typing => {
-                if self.connected && self.typing_told.is_none_or(|told| now - told >= TYPING_EVERY) {
+                if self.connected
+                    && self
+                        .typing_told
+                        .is_none_or(|told| now - told >= TYPING_EVERY)
+                {
                     self.typing_told = Some(now);
-                    out.push(ClientFrame::Typing { conversation: self.conversation });
+                    out.push(ClientFrame::Typing {
+                        conversation: self.conversation,
+                    });
                 }
             }
             Input::Attention(attentive) => {
@@ -264,20 +303,30 @@ impl Thread {
             }
             Input::History(messages, earlier) => {
                 // An answer to an older question has nothing that is not known.
-                if messages.last().is_none_or(|last| last.seq + 1 >= self.first) {
+                if messages
+                    .last()
+                    .is_none_or(|last| last.seq + 1 >= self.first)
+                {
                     self.earlier = earlier;
-                    self.first = messages.first().map_or(self.first, |message| message.seq.min(self.first));
+                    self.first = messages
+                        .first()
+                        .map_or(self.first, |message| message.seq.min(self.first));
                 }
                 for message in messages {
                     if message.conversation == self.conversation && message.seq >= self.first {
-                        self.lines.entry(message.seq).or_insert(Line { message, client_id: None });
+                        self.lines.entry(message.seq).or_insert(Line {
+                            message,
+                            client_id: None,
+                        });
                     }
                 }
             }
             Input::Tick => {
                 self.typing.retain(|_, until| *until > now);
                 for pending in &mut self.pending {
-                    if pending.failed.is_none() && pending.sent_at.is_some_and(|sent| now - sent >= ACK_WITHIN) {
+                    if pending.failed.is_none()
+                        && pending.sent_at.is_some_and(|sent| now - sent >= ACK_WITHIN)
+                    {
                         pending.failed = Some("timeout".to_owned());
                         pending.sent_at = None;
                     }
@@ -289,20 +338,71 @@ impl Thread {
 
     fn frame(&mut self, frame: ServerFrame, now: DateTime<Utc>, out: &mut Vec<ClientFrame>) {
         match frame {
-            ServerFrame::Message { conversation, seq, id, sender, body, sent_at } if conversation == self.conversation => {
+            ServerFrame::Message {
+                conversation,
+                seq,
+                id,
+                sender,
+                body,
+                sent_at,
+            } if conversation == self.conversation => {
                 self.typing.remove(&sender);
-                let message = Message { conversation, seq, id, sender, body, sent_at };
+                let message = Message {
+                    conversation,
+                    seq,
+                    id,
+                    sender,
+                    body,
+                    sent_at,
+                };
                 match self.lines.get_mut(&seq) {
                     Some(line) => line.message = message,
-                    None => self.place(Line { message, client_id: None }, out),
+                    None => self.place(
+                        Line {
+                            message,
+                            client_id: None,
+                        },
+                        out,
+                    ),
                 }
             }
-            ServerFrame::Ack { client_id, conversation, id, seq } if conversation == self.conversation => {
-                let Some(at) = self.pending.iter().position(|pending| pending.client_id == client_id) else { return };
-                let Pending { body, written_at: sent_at, .. } = self.pending.remove(at);
-                if !self.lines.contains_key(&seq) {
-                    let message = Message { conversation, seq, id, sender: self.me, body, sent_at };
-                    self.place(Line { message, client_id: Some(client_id) }, out);
+            ServerFrame::Ack {
+                client_id,
+                conversation,
+                id,
+                seq,
+            } if conversation == self.conversation => {
+                let Some(at) = self
+                    .pending
+                    .iter()
+                    .position(|pending| pending.client_id == client_id)
+                else {
+                    return;
+                };
+                let Pending {
+                    body,
+                    written_at: sent_at,
+                    ..
+                } = self.pending.remove(at);
+                match self.lines.get_mut(&seq) {
+                    Some(line) => line.client_id = Some(client_id),
+                    None => {
+                        let message = Message {
+                            conversation,
+                            seq,
+                            id,
+                            sender: self.me,
+                            body,
+                            sent_at,
+                        };
+                        self.place(
+                            Line {
+                                message,
+                                client_id: Some(client_id),
+                            },
+                            out,
+                        );
+                    }
                 }
             }
             ServerFrame::Resumed { conversation, seq } if conversation == self.conversation => {
@@ -318,12 +418,17 @@ impl Thread {
                 }
                 self.tell_read(false, out);
             }
-            ServerFrame::Typing { conversation, employee }
-                if conversation == self.conversation && employee != self.me =>
-            {
+            ServerFrame::Typing {
+                conversation,
+                employee,
+            } if conversation == self.conversation && employee != self.me => {
                 self.typing.insert(employee, now + TYPING_LASTS);
             }
-            ServerFrame::Read { conversation, employee, seq } if conversation == self.conversation => {
+            ServerFrame::Read {
+                conversation,
+                employee,
+                seq,
+            } if conversation == self.conversation => {
                 if employee == self.me {
                     self.read = self.read.max(seq);
                 } else {
@@ -331,8 +436,15 @@ impl Thread {
                     *seen = seq.max(*seen);
                 }
             }
-            ServerFrame::Error { code, client_id: Some(client_id) } => {
-                if let Some(pending) = self.pending.iter_mut().find(|pending| pending.client_id == client_id) {
+            ServerFrame::Error {
+                code,
+                client_id: Some(client_id),
+            } => {
+                if let Some(pending) = self
+                    .pending
+                    .iter_mut()
+                    .find(|pending| pending.client_id == client_id)
+                {
                     pending.failed = Some(code);
                     pending.sent_at = None;
                 }
@@ -350,7 +462,11 @@ impl Thread {
         let theirs = line.message.sender != self.me;
         self.lines.insert(seq, line);
         self.settle();
-        if theirs && !self.attentive && seq > self.read && self.divider.is_none_or(|divider| divider < self.read) {
+        if theirs
+            && !self.attentive
+            && seq > self.read
+            && self.divider.is_none_or(|divider| divider < self.read)
+        {
             self.divider = Some(self.read);
         }
         if self.gap() && self.connected && self.resuming.is_none() {
@@ -366,12 +482,17 @@ impl Thread {
     }
 
     fn gap(&self) -> bool {
-        self.lines.last_key_value().is_some_and(|(seq, _)| *seq > self.solid)
+        self.lines
+            .last_key_value()
+            .is_some_and(|(seq, _)| *seq > self.solid)
     }
 
     fn resume(&mut self, out: &mut Vec<ClientFrame>) {
         self.resuming = Some(self.solid);
-        out.push(ClientFrame::Resume { conversation: self.conversation, after_seq: self.solid });
+        out.push(ClientFrame::Resume {
+            conversation: self.conversation,
+            after_seq: self.solid,
+        });
     }
 
     fn send(&mut self, at: usize, now: DateTime<Utc>, out: &mut Vec<ClientFrame>) {
@@ -393,14 +514,23 @@ impl Thread {
         }
         if self.connected && (again || self.solid > self.read) {
             self.read = self.read.max(self.solid);
-            out.push(ClientFrame::Read { conversation: self.conversation, seq: self.solid });
+            out.push(ClientFrame::Read {
+                conversation: self.conversation,
+                seq: self.solid,
+            });
         }
     }
 
     /// How far the own message is that was written here under `client_id`.
     #[must_use]
     pub fn fate(&self, client_id: &str) -> Fate {
-        let Some(pending) = self.pending.iter().find(|pending| pending.client_id == client_id) else { return Fate::Sent };
+        let Some(pending) = self
+            .pending
+            .iter()
+            .find(|pending| pending.client_id == client_id)
+        else {
+            return Fate::Sent;
+        };
         match &pending.failed {
             Some(code) => Fate::Failed(code.clone()),
             None if pending.sent_at.is_some() => Fate::Sending,
@@ -411,14 +541,22 @@ impl Thread {
     /// Whether an own message is the last of all own ones that are on disk.
     #[must_use]
     pub fn is_last_own(&self, client_id: &str) -> bool {
-        self.shown().rfind(|line| line.message.sender == self.me).and_then(|line| line.client_id.as_deref())
+        self.shown()
+            .rfind(|line| line.message.sender == self.me)
+            .and_then(|line| line.client_id.as_deref())
             == Some(client_id)
     }
 
     /// Who is known to have seen the last own message.
     pub fn seen_by(&self) -> impl Iterator<Item = EmployeeId> {
-        let last = self.shown().rfind(|line| line.message.sender == self.me).map_or(i64::MAX, |line| line.message.seq);
-        self.seen.iter().filter(move |(_, seq)| **seq >= last).map(|(who, _)| *who)
+        let last = self
+            .shown()
+            .rfind(|line| line.message.sender == self.me)
+            .map_or(i64::MAX, |line| line.message.seq);
+        self.seen
+            .iter()
+            .filter(move |(_, seq)| **seq >= last)
+            .map(|(who, _)| *who)
     }
 
     /// Who is writing now.
@@ -429,19 +567,26 @@ impl Thread {
     /// How many messages of others came after `seq`.
     #[must_use]
     pub fn after(&self, seq: i64) -> usize {
-        self.shown().rev().take_while(|line| line.message.seq > seq).filter(|line| line.message.sender != self.me).count()
+        self.shown()
+            .rev()
+            .take_while(|line| line.message.seq > seq)
+            .filter(|line| line.message.sender != self.me)
+            .count()
     }
 
     /// The lines without a gap, by place.
     fn shown(&self) -> impl DoubleEndedIterator<Item = &Line> {
-        self.lines.range(self.first..self.solid.max(self.first - 1) + 1).map(|(_, line)| line)
+        self.lines
+            .range(self.first..self.solid.max(self.first - 1) + 1)
+            .map(|(_, line)| line)
     }
 
     /// What is drawn, from the earliest to the newest. Days are those of the reader's place.
     #[must_use]
     pub fn rows(&self, reader: &Reader) -> Vec<Row> {
-        // The message of a send may come before its acknowledgement: then it is there already.
-        let mut come_back = BTreeSet::new();
+        // The message of a send may come before its acknowledgement: then it takes the place of
+        // what waits, and is the same line.
+        let mut come_back = BTreeMap::new();
         let pending: Vec<_> = self
             .pending
             .iter()
@@ -451,15 +596,18 @@ impl Thread {
                         && line.message.sender == self.me
                         && line.message.seq > pending.after
                         && line.message.body == pending.body
-                        && !come_back.contains(&line.message.seq)
+                        && !come_back.contains_key(&line.message.seq)
                 };
                 let found = self.shown().find(same).map(|line| line.message.seq);
-                found.is_none_or(|seq| !come_back.insert(seq))
+                found.is_none_or(|seq| come_back.insert(seq, pending.client_id.clone()).is_some())
             })
             .collect();
         let said = self.shown().map(|line| Said {
             seq: Some(line.message.seq),
-            client_id: line.client_id.clone(),
+            client_id: line
+                .client_id
+                .clone()
+                .or_else(|| come_back.get(&line.message.seq).cloned()),
             sender: line.message.sender,
             first: true,
             at: line.message.sent_at,
@@ -487,12 +635,18 @@ pub fn rows(messages: impl Iterator<Item = Said>, read: Option<i64>, reader: &Re
         let mut first = last.is_none_or(|(sender, at)| sender != said.sender || said.at - at > RUN);
         let date = reader.zone.local(said.at).date();
         if day.replace(date) != Some(date) {
-            rows.push(Row::Day { date, words: reader.day_heading(said.at) });
+            rows.push(Row::Day {
+                date,
+                words: reader.day_heading(said.at),
+            });
             first = true;
         }
         if let Some(after) = divider.filter(|after| said.seq.is_none_or(|seq| seq > *after)) {
             divider = None;
-            let words = last.map_or_else(|| "New".to_owned(), |(_, at)| format!("New since {}", reader.moment(at)));
+            let words = last.map_or_else(
+                || "New".to_owned(),
+                |(_, at)| format!("New since {}", reader.moment(at)),
+            );
             rows.push(Row::New { after, words });
             first = true;
         }

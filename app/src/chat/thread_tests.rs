@@ -34,14 +34,27 @@ fn said(seq: i64) -> Message {
 
 fn thread(messages: Vec<Message>, read_seq: i64) -> Thread {
     let last_seq = messages.last().map_or(0, |message| message.seq);
-    Thread::new(Start { conversation: HERE, me: ME, messages, last_seq, read_seq, earlier: false })
+    Thread::new(Start {
+        conversation: HERE,
+        me: ME,
+        messages,
+        last_seq,
+        read_seq,
+        earlier: false,
+    })
 }
 
 fn open(messages: Vec<Message>) -> Thread {
     let read = messages.last().map_or(0, |message| message.seq);
     let mut thread = thread(messages, read);
     let _ = thread.apply(Input::Opened, noon());
-    let _ = thread.apply(Input::Frame(ServerFrame::Resumed { conversation: HERE, seq: read }), noon());
+    let _ = thread.apply(
+        Input::Frame(ServerFrame::Resumed {
+            conversation: HERE,
+            seq: read,
+        }),
+        noon(),
+    );
     thread
 }
 
@@ -50,12 +63,20 @@ fn frame(message: Message) -> Input {
 }
 
 fn write(id: &str, body: &str) -> Input {
-    Input::Write { client_id: id.into(), body: body.into() }
+    Input::Write {
+        client_id: id.into(),
+        body: body.into(),
+    }
 }
 
 fn ack(id: &str, seq: i64) -> Input {
     let message = message(seq, ME, "");
-    Input::Frame(ServerFrame::Ack { client_id: id.into(), conversation: HERE, id: message.id, seq })
+    Input::Frame(ServerFrame::Ack {
+        client_id: id.into(),
+        conversation: HERE,
+        id: message.id,
+        seq,
+    })
 }
 
 fn shown(thread: &Thread) -> Vec<(Option<i64>, String)> {
@@ -70,14 +91,19 @@ fn shown(thread: &Thread) -> Vec<(Option<i64>, String)> {
 }
 
 fn places(thread: &Thread) -> Vec<i64> {
-    shown(thread).into_iter().filter_map(|(seq, _)| seq).collect()
+    shown(thread)
+        .into_iter()
+        .filter_map(|(seq, _)| seq)
+        .collect()
 }
 
 #[test]
 fn what_is_written_is_there_at_once_and_once() {
     let mut thread = open(vec![said(1)]);
     let sent = thread.apply(write("c1", "Hello"), noon());
-    assert!(matches!(&sent[..], [ClientFrame::Send { client_id, body, .. }] if client_id == "c1" && body == "Hello"));
+    assert!(
+        matches!(&sent[..], [ClientFrame::Send { client_id, body, .. }] if client_id == "c1" && body == "Hello")
+    );
     assert_eq!(shown(&thread).last(), Some(&(None, "Hello".to_owned())));
     assert_eq!(thread.fate("c1"), Fate::Sending);
 
@@ -105,9 +131,19 @@ fn a_message_that_comes_back_before_its_acknowledgement_is_not_shown_twice() {
 fn what_lies_beyond_a_gap_waits_for_it() {
     let mut thread = open(vec![said(1)]);
     let asked = thread.apply(frame(said(4)), noon());
-    assert_eq!(asked, [ClientFrame::Resume { conversation: HERE, after_seq: 1 }]);
+    assert_eq!(
+        asked,
+        [ClientFrame::Resume {
+            conversation: HERE,
+            after_seq: 1
+        }]
+    );
     assert_eq!(places(&thread), [1]);
-    assert_eq!(thread.apply(frame(said(5)), noon()), [], "one question is enough");
+    assert_eq!(
+        thread.apply(frame(said(5)), noon()),
+        [],
+        "one question is enough"
+    );
     let _ = thread.apply(frame(said(2)), noon());
     assert_eq!(places(&thread), [1, 2]);
     let _ = thread.apply(frame(said(3)), noon());
@@ -118,7 +154,13 @@ fn what_lies_beyond_a_gap_waits_for_it() {
 fn places_that_are_not_for_this_person_hold_nothing_up() {
     let mut thread = open(vec![said(1)]);
     let _ = thread.apply(frame(said(5)), noon());
-    let asked = thread.apply(Input::Frame(ServerFrame::Resumed { conversation: HERE, seq: 5 }), noon());
+    let asked = thread.apply(
+        Input::Frame(ServerFrame::Resumed {
+            conversation: HERE,
+            seq: 5,
+        }),
+        noon(),
+    );
     assert_eq!(asked, []);
     assert_eq!(places(&thread), [1, 5]);
 }
@@ -129,9 +171,24 @@ fn a_resume_that_ends_early_goes_on_from_there() {
     let _ = thread.apply(Input::Closed, noon());
     let _ = thread.apply(Input::Opened, noon());
     let _ = thread.apply(frame(said(2)), noon());
-    let resumed = || Input::Frame(ServerFrame::Resumed { conversation: HERE, seq: 9 });
-    assert_eq!(thread.apply(resumed(), noon()), [ClientFrame::Resume { conversation: HERE, after_seq: 2 }]);
-    assert_eq!(thread.apply(resumed(), noon()), [], "nothing more came, so there is nothing more");
+    let resumed = || {
+        Input::Frame(ServerFrame::Resumed {
+            conversation: HERE,
+            seq: 9,
+        })
+    };
+    assert_eq!(
+        thread.apply(resumed(), noon()),
+        [ClientFrame::Resume {
+            conversation: HERE,
+            after_seq: 2
+        }]
+    );
+    assert_eq!(
+        thread.apply(resumed(), noon()),
+        [],
+        "nothing more came, so there is nothing more"
+    );
 }
 
 #[test]
@@ -141,7 +198,13 @@ fn without_a_connection_nothing_is_lost() {
     assert_eq!(thread.apply(write("c1", "Later"), noon()), []);
     assert_eq!(thread.fate("c1"), Fate::Waiting);
     let sent = thread.apply(Input::Opened, noon());
-    assert_eq!(sent[0], ClientFrame::Resume { conversation: HERE, after_seq: 1 });
+    assert_eq!(
+        sent[0],
+        ClientFrame::Resume {
+            conversation: HERE,
+            after_seq: 1
+        }
+    );
     assert!(matches!(&sent[1], ClientFrame::Send { client_id, .. } if client_id == "c1"));
     // The connection ends before the answer: the same id is sent again.
     let _ = thread.apply(Input::Closed, noon());
@@ -153,7 +216,10 @@ fn without_a_connection_nothing_is_lost() {
 fn what_failed_can_be_sent_again_under_the_same_id() {
     let mut thread = open(Vec::new());
     let _ = thread.apply(write("c1", "Now"), noon());
-    let busy = ServerFrame::Error { code: "busy".into(), client_id: Some("c1".into()) };
+    let busy = ServerFrame::Error {
+        code: "busy".into(),
+        client_id: Some("c1".into()),
+    };
     let _ = thread.apply(Input::Frame(busy), noon());
     assert_eq!(thread.fate("c1"), Fate::Failed("busy".into()));
     assert_eq!(shown(&thread).len(), 1, "the words stay");
@@ -170,23 +236,48 @@ fn what_failed_can_be_sent_again_under_the_same_id() {
 fn reading_is_told_once_and_only_when_somebody_looks() {
     let mut thread = open(vec![said(1)]);
     assert_eq!(thread.apply(frame(said(2)), noon()), []);
-    let read = ClientFrame::Read { conversation: HERE, seq: 2 };
+    let read = ClientFrame::Read {
+        conversation: HERE,
+        seq: 2,
+    };
     assert_eq!(thread.apply(Input::Attention(true), noon()), [read]);
     assert_eq!(thread.apply(Input::Attention(true), noon()), []);
-    assert_eq!(thread.apply(frame(said(3)), noon()), [ClientFrame::Read { conversation: HERE, seq: 3 }]);
+    assert_eq!(
+        thread.apply(frame(said(3)), noon()),
+        [ClientFrame::Read {
+            conversation: HERE,
+            seq: 3
+        }]
+    );
 }
 
 #[test]
 fn writing_is_told_at_most_every_three_seconds() {
     let mut thread = open(Vec::new());
-    let told = |thread: &mut Thread, after| thread.apply(Input::Typing, noon() + Duration::milliseconds(after)).len();
-    assert_eq!([told(&mut thread, 0), told(&mut thread, 2_999), told(&mut thread, 3_000)], [1, 0, 1]);
+    let told = |thread: &mut Thread, after| {
+        thread
+            .apply(Input::Typing, noon() + Duration::milliseconds(after))
+            .len()
+    };
+    assert_eq!(
+        [
+            told(&mut thread, 0),
+            told(&mut thread, 2_999),
+            told(&mut thread, 3_000)
+        ],
+        [1, 0, 1]
+    );
 }
 
 #[test]
 fn who_writes_is_shown_until_they_sent_or_stopped() {
     let mut thread = open(Vec::new());
-    let typing = || Input::Frame(ServerFrame::Typing { conversation: HERE, employee: NOAH });
+    let typing = || {
+        Input::Frame(ServerFrame::Typing {
+            conversation: HERE,
+            employee: NOAH,
+        })
+    };
     let _ = thread.apply(typing(), noon());
     assert_eq!(thread.typing().collect::<Vec<_>>(), [NOAH]);
     let _ = thread.apply(frame(said(1)), noon());
@@ -213,7 +304,11 @@ fn history_goes_before_and_stops_where_there_is_no_more() {
     let _ = thread.apply(Input::History(page, true), noon());
     assert_eq!(places(&thread), [3, 4, 5, 6]);
     let _ = thread.apply(frame(said(1)), noon());
-    assert_eq!(places(&thread), [3, 4, 5, 6], "a late frame from before the window is history");
+    assert_eq!(
+        places(&thread),
+        [3, 4, 5, 6],
+        "a late frame from before the window is history"
+    );
     let _ = thread.apply(Input::History(Vec::new(), false), noon());
     assert_eq!(thread.before(), None);
 }
@@ -229,7 +324,16 @@ fn a_line_shows_where_the_new_begins() {
             Row::Message(said) => format!("{} {}", said.body, said.first),
         })
         .collect();
-    assert_eq!(kinds, ["Today", "Message 1 true", "New since 12:01", "Message 2 true", "Message 3 false"]);
+    assert_eq!(
+        kinds,
+        [
+            "Today",
+            "Message 1 true",
+            "New since 12:01",
+            "Message 2 true",
+            "Message 3 false"
+        ]
+    );
 }
 
 #[test]
@@ -242,7 +346,14 @@ fn a_run_ends_with_the_sender_five_minutes_and_the_day() {
         at: noon() + Duration::minutes(minutes),
         body: String::new(),
     };
-    let said = [at(1, 0, ME), at(2, 5, ME), at(3, 11, ME), at(4, 12, NOAH), at(5, 719, NOAH), at(6, 720, NOAH)];
+    let said = [
+        at(1, 0, ME),
+        at(2, 5, ME),
+        at(3, 11, ME),
+        at(4, 12, NOAH),
+        at(5, 719, NOAH),
+        at(6, 720, NOAH),
+    ];
     let firsts: Vec<_> = rows(said.into_iter(), None, &reader())
         .into_iter()
         .filter_map(|row| match row {
@@ -255,7 +366,14 @@ fn a_run_ends_with_the_sender_five_minutes_and_the_day() {
 
 #[test]
 fn attempts_grow_rarer_and_differ() {
-    assert_eq!([wait_before(0, 0.0), wait_before(3, 0.0), wait_before(99, 0.0)], [500, 4_000, 30_000]);
+    assert_eq!(
+        [
+            wait_before(0, 0.0),
+            wait_before(3, 0.0),
+            wait_before(99, 0.0)
+        ],
+        [500, 4_000, 30_000]
+    );
     assert_eq!(wait_before(3, 1.0), 2_000);
 }
 
@@ -271,7 +389,13 @@ fn serve(thread: &mut Thread, asked: Vec<ClientFrame>, all: &[Message]) {
                 asked.extend(thread.apply(Input::Frame(message.clone().into()), noon()));
             }
             let seq = all.last().map_or(0, |message| message.seq);
-            asked.extend(thread.apply(Input::Frame(ServerFrame::Resumed { conversation: HERE, seq }), noon()));
+            asked.extend(thread.apply(
+                Input::Frame(ServerFrame::Resumed {
+                    conversation: HERE,
+                    seq,
+                }),
+                noon(),
+            ));
         }
     }
 }

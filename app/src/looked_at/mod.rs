@@ -1,11 +1,6 @@
 //! Who looked at what of mine: every look at the viewer's words and private fields.
 
-use axum::{
-    Router,
-    extract::Query,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::Query, response::Response, routing::get};
 use domain::EmployeeId;
 use leptos::prelude::*;
 use serde::Deserialize;
@@ -46,8 +41,13 @@ async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Ap
     let chain: Vec<_> = snapshot.chart.chain(me).collect();
     let cards = store.cards(&visit.viewer, &chain).await?;
     let oversight = store.oversight(&visit.viewer).await?;
-    let reviewable = oversight.in_force(snapshot.chart.units_of(me)).is_some_and(|rule| rule.on);
-    let superiors: Vec<_> = chain.iter().filter_map(|id| cards.get(id).cloned()).collect();
+    let reviewable = oversight
+        .in_force(snapshot.chart.units_of(me))
+        .is_some_and(|rule| rule.on);
+    let superiors: Vec<_> = chain
+        .iter()
+        .filter_map(|id| cards.get(id).cloned())
+        .collect();
     let manager = chain.first().copied();
     let reader = visit.reader;
     visit
@@ -114,10 +114,14 @@ fn together(looks: Vec<Look>, reader: &Reader) -> Vec<(String, Vec<Vec<Look>>)> 
         if months.last().is_none_or(|(last, _)| *last != month) {
             months.push((month, Vec::new()));
         }
-        let Some((_, groups)) = months.last_mut() else { continue };
+        let Some((_, groups)) = months.last_mut() else {
+            continue;
+        };
         let review = |look: &Look| look.review.as_ref().map(|review| review.id);
         match groups.last_mut() {
-            Some(group) if group[0].who.id == look.who.id && review(&group[0]) == review(&look) => group.push(look),
+            Some(group) if group[0].who.id == look.who.id && review(&group[0]) == review(&look) => {
+                group.push(look)
+            }
             _ => groups.push(vec![look]),
         }
     }
@@ -151,12 +155,22 @@ fn list(looks: Vec<Look>, manager: Option<EmployeeId>, reader: &Reader) -> AnyVi
 
 /// Looks of one person under one review, the newest first; there is at least one.
 fn group_of(group: Vec<Look>, manager: Option<EmployeeId>, reader: &Reader) -> AnyView {
-    let (Some(newest), Some(oldest)) = (group.first().cloned(), group.last()) else { return ().into_any() };
+    let (Some(newest), Some(oldest)) = (group.first().cloned(), group.last()) else {
+        return ().into_any();
+    };
     let from = reader.moment(oldest.at);
     let until = reader.moment(newest.at);
-    let span = if from == until { from } else { format!("{from} to {until}") };
+    let span = if from == until {
+        from
+    } else {
+        format!("{from} to {until}")
+    };
     let who = newest.who.clone();
-    let role = if Some(who.id) == manager { Some("your manager".to_owned()) } else { who.title.clone() };
+    let role = if Some(who.id) == manager {
+        Some("your manager".to_owned())
+    } else {
+        who.title.clone()
+    };
     let many = group.len();
     let entries = group
         .into_iter()

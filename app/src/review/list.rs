@@ -16,15 +16,25 @@ use crate::{
 /// `GET /reviews`
 pub async fn show(visit: Visit) -> Result<Response, AppError> {
     let reviews = visit.portal.store.reviews(&visit.viewer).await?;
-    let may_open = !visit.portal.store.reviewable(&visit.viewer).await?.is_empty();
+    let may_open = !visit
+        .portal
+        .store
+        .reviewable(&visit.viewer)
+        .await?
+        .is_empty();
     let reader = visit.reader;
-    visit.page("Reviews", Door::Reviews, move || list(reviews, may_open, reader)).await
+    visit
+        .page("Reviews", Door::Reviews, move || {
+            list(reviews, may_open, reader)
+        })
+        .await
 }
 
 fn list(reviews: Vec<Review>, may_open: bool, reader: Reader) -> AnyView {
     let none = reviews.is_empty();
-    let (open, over): (Vec<_>, Vec<_>) =
-        reviews.into_iter().partition(|review| words::is_open(review, reader.now));
+    let (open, over): (Vec<_>, Vec<_>) = reviews
+        .into_iter()
+        .partition(|review| words::is_open(review, reader.now));
     let head = view! {
         <PageHead
             title="Reviews"
@@ -55,11 +65,19 @@ fn list(reviews: Vec<Review>, may_open: bool, reader: Reader) -> AnyView {
     view! { <div class="page">{head} {content}</div> }.into_any()
 }
 
-fn section(title: &'static str, id: &'static str, reviews: Vec<Review>, reader: Reader) -> Option<AnyView> {
+fn section(
+    title: &'static str,
+    id: &'static str,
+    reviews: Vec<Review>,
+    reader: Reader,
+) -> Option<AnyView> {
     if reviews.is_empty() {
         return None;
     }
-    let rows = reviews.into_iter().map(|review| view! { <li>{row(review, reader)}</li> }).collect_view();
+    let rows = reviews
+        .into_iter()
+        .map(|review| view! { <li>{row(review, reader)}</li> })
+        .collect_view();
     Some(
         view! {
             <section class="reviews" aria-labelledby=id>
@@ -74,9 +92,18 @@ fn section(title: &'static str, id: &'static str, reviews: Vec<Review>, reader: 
 fn row(review: Review, reader: Reader) -> AnyView {
     let open = words::is_open(&review, reader.now);
     let (moment, words) = if open {
-        (review.expires_at, format!("Until {}", reader.moment_in_sentence(review.expires_at)))
+        (
+            review.expires_at,
+            format!("Until {}", reader.moment_in_sentence(review.expires_at)),
+        )
     } else {
-        (words::ended_at(&review), format!("Ended {}", reader.moment_in_sentence(words::ended_at(&review))))
+        (
+            words::ended_at(&review),
+            format!(
+                "Ended {}",
+                reader.moment_in_sentence(words::ended_at(&review))
+            ),
+        )
     };
     let badge = match (open, &review.finding) {
         (true, _) => view! { <Badge text="Open" tone=Tone::Oversight /> }.into_any(),

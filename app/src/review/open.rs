@@ -15,9 +15,8 @@ use crate::{
     chat::island::given,
     edge::{AppError, Kept, Visit, face},
     ui::{
-        Avatar, Button, Card, Choice, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Field, Glyph, LinkButton, Look,
-        PageHead, Search, Select, Textarea,
-        format::counted,
+        Avatar, Button, Card, Choice, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Field, Glyph,
+        LinkButton, Look, PageHead, Search, Select, Textarea, format::counted,
     },
 };
 
@@ -39,21 +38,38 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
     let reviewable = store.reviewable(&visit.viewer).await?;
     let subject = wanted.subject.parse::<EmployeeId>().ok();
     let person = match subject {
-        Some(id) => Some(reviewable.iter().find(|person| person.id == id).cloned().ok_or(AppError::not_found())?),
+        Some(id) => Some(
+            reviewable
+                .iter()
+                .find(|person| person.id == id)
+                .cloned()
+                .ok_or(AppError::not_found())?,
+        ),
         None => None,
     };
     let Some(person) = person else {
-        return visit.page("Open a review", Door::Reviews, move || choose(reviewable, wanted.q)).await;
+        return visit
+            .page("Open a review", Door::Reviews, move || {
+                choose(reviewable, wanted.q)
+            })
+            .await;
     };
     let units = store.chart().chart.units_of(person.id).to_vec();
     let oversight = store.oversight(&visit.viewer).await?;
     let rule = oversight.in_force(&units).cloned();
     let kept = visit.flash.kept("/reviews");
-    visit.page("Open a review", Door::Reviews, move || form(person, rule, kept)).await
+    visit
+        .page("Open a review", Door::Reviews, move || {
+            form(person, rule, kept)
+        })
+        .await
 }
 
 fn crumbs() -> Vec<Crumb> {
-    vec![Crumb::link("Reviews", "/reviews"), Crumb::here("Open a review")]
+    vec![
+        Crumb::link("Reviews", "/reviews"),
+        Crumb::here("Open a review"),
+    ]
 }
 
 fn choose(reviewable: Vec<PersonCard>, q: String) -> AnyView {
@@ -62,17 +78,37 @@ fn choose(reviewable: Vec<PersonCard>, q: String) -> AnyView {
     let found: Vec<_> = reviewable
         .into_iter()
         .filter(|person| {
-            let of = [Some(&person.display_name), person.title.as_ref(), person.department.as_ref()];
-            let text = fold(&of.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "));
+            let of = [
+                Some(&person.display_name),
+                person.title.as_ref(),
+                person.department.as_ref(),
+            ];
+            let text = fold(
+                &of.into_iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
             wanted.split_whitespace().all(|word| text.contains(word))
         })
         .collect();
-    let count = format!("{} of {}", found.len().min(SHOWN), counted(all as u64, "person", "people"));
+    let count = format!(
+        "{} of {}",
+        found.len().min(SHOWN),
+        counted(all as u64, "person", "people")
+    );
     let list = if found.is_empty() {
         let (title, sentence) = if all == 0 {
-            ("Nobody to review", "Nobody below you in the org chart has a unit where the oversight policy is on.")
+            (
+                "Nobody to review",
+                "Nobody below you in the org chart has a unit where the oversight policy is on.",
+            )
         } else {
-            ("Nobody found", "Nobody below you has all of these words in name, title or unit.")
+            (
+                "Nobody found",
+                "Nobody below you has all of these words in name, title or unit.",
+            )
         };
         view! { <EmptyState glyph=Glyph::People title=title sentence=sentence /> }.into_any()
     } else {
@@ -80,7 +116,10 @@ fn choose(reviewable: Vec<PersonCard>, q: String) -> AnyView {
             .into_iter()
             .take(SHOWN)
             .map(|person| {
-                let sub = [person.title.clone(), person.department.clone()].into_iter().flatten().collect::<Vec<_>>();
+                let sub = [person.title.clone(), person.department.clone()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>();
                 view! {
                     <li>
                         <a class="list-row" href=format!("/reviews/new?subject={}", person.id)>
@@ -123,7 +162,9 @@ fn form(person: PersonCard, rule: Option<OversightRule>, kept: Kept) -> AnyView 
         Some(Notice::AtTheEnd) => "when the review ends",
         _ => "as soon as the review is opened",
     };
-    let lasts = rule.as_ref().map(|rule| counted(u64::from(rule.max_days), "day", "days"));
+    let lasts = rule
+        .as_ref()
+        .map(|rule| counted(u64::from(rule.max_days), "day", "days"));
     let context = rule.as_ref().is_some_and(|rule| rule.context);
     let mut choices = vec![Choice::new("", "Choose one")];
     choices.extend(words::categories().map(|(name, words)| Choice::new(name, words)));

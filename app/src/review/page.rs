@@ -19,9 +19,9 @@ use crate::{
     chat::island::given,
     edge::{AppError, Kept, Visit, face, id},
     ui::{
-        Avatar, Badge, Banner, Button, Card, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Glyph, Height, Icon, Layout,
-        LinkButton, Look as Style, PageHead, Pager, RedactedLine, ReviewBand, ReviewFacts, Search, Switch, Textarea,
-        Time, Timeline, TimelineItem, Tone,
+        Avatar, Badge, Banner, Button, Card, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Glyph,
+        Height, Icon, Layout, LinkButton, Look as Style, PageHead, Pager, RedactedLine, ReviewBand,
+        ReviewFacts, Search, Switch, Textarea, Time, Timeline, TimelineItem, Tone,
         format::{Reader, counted, iso},
     },
     words::percent,
@@ -42,16 +42,27 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn address(&self, review: ReviewId, conversation: Option<ConversationId>, cursor: Option<&str>) -> String {
+    fn address(
+        &self,
+        review: ReviewId,
+        conversation: Option<ConversationId>,
+        cursor: Option<&str>,
+    ) -> String {
         let conversation = conversation.map(|id| id.to_string()).unwrap_or_default();
         let (q, only) = (percent(&self.q), &self.only);
-        let cursor = cursor.map(|cursor| format!("&cursor={}", percent(cursor))).unwrap_or_default();
+        let cursor = cursor
+            .map(|cursor| format!("&cursor={}", percent(cursor)))
+            .unwrap_or_default();
         format!("/reviews/{review}?conversation={conversation}&q={q}&only={only}{cursor}")
     }
 }
 
 /// `GET /reviews/{id}`
-pub async fn show(visit: Visit, Path(review): Path<String>, Query(wanted): Query<Wanted>) -> Result<Response, AppError> {
+pub async fn show(
+    visit: Visit,
+    Path(review): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, AppError> {
     let id = ReviewId(id(&review)?);
     let (store, viewer) = (&visit.portal.store, &visit.viewer);
     let review = store.review(viewer, id).await?;
@@ -59,20 +70,32 @@ pub async fn show(visit: Visit, Path(review): Path<String>, Query(wanted): Query
     let title = format!("Review of {}", review.subject.display_name);
     if !words::is_open(&review, reader.now) {
         let trace = store.review_trace(viewer, id).await?;
-        return visit.page(&title, Door::Reviews, move || over(review, trace, reader)).await;
+        return visit
+            .page(&title, Door::Reviews, move || over(review, trace, reader))
+            .await;
     }
-    let wanted = Wanted { q: wanted.q.chars().take(200).collect(), ..wanted };
+    let wanted = Wanted {
+        q: wanted.q.chars().take(200).collect(),
+        ..wanted
+    };
     let query = ReviewQuery {
         conversation: wanted.conversation.parse().ok(),
         // Without "only matches" everything is read, and the words are marked in it.
-        q: if wanted.only == "on" { wanted.q.clone() } else { String::new() },
+        q: if wanted.only == "on" {
+            wanted.q.clone()
+        } else {
+            String::new()
+        },
         cursor: Some(wanted.cursor.clone()).filter(|cursor| !cursor.is_empty()),
         limit: None,
     };
     let scope = store.review_scope(viewer, id).await?;
     let page = store.review_messages(viewer, id, &query).await?;
     let trace = store.review_trace(viewer, id).await?;
-    let kept = (visit.flash.kept(&format!("/reviews/{id}/end")), visit.flash.kept(&format!("/reviews/{id}/extend")));
+    let kept = (
+        visit.flash.kept(&format!("/reviews/{id}/end")),
+        visit.flash.kept(&format!("/reviews/{id}/extend")),
+    );
     visit
         .laid_out(&title, Door::Reviews, Layout::Review, "", None, move || {
             view! {
@@ -127,7 +150,11 @@ fn in_scope(
     reader: &Reader,
 ) -> AnyView {
     let all: u64 = scope.iter().map(|one| one.messages).sum();
-    let entry = |id: Option<ConversationId>, title: String, glyph: Glyph, messages: u64, at: Option<(String, String)>| {
+    let entry = |id: Option<ConversationId>,
+                 title: String,
+                 glyph: Glyph,
+                 messages: u64,
+                 at: Option<(String, String)>| {
         let href = wanted.address(review.id, id, None);
         view! {
             <li>
@@ -151,9 +178,19 @@ fn in_scope(
     let rows = scope
         .iter()
         .map(|one| {
-            let glyph = if one.members.len() > 2 { Glyph::Hash } else { Glyph::Chat };
+            let glyph = if one.members.len() > 2 {
+                Glyph::Hash
+            } else {
+                Glyph::Chat
+            };
             let at = (iso(one.last_at), reader.short(one.last_at));
-            entry(Some(one.conversation), one.title.clone(), glyph, one.messages, Some(at))
+            entry(
+                Some(one.conversation),
+                one.title.clone(),
+                glyph,
+                one.messages,
+                Some(at),
+            )
         })
         .collect_view();
     view! {
@@ -187,14 +224,19 @@ fn thread(
     query: &ReviewQuery,
     reader: &Reader,
 ) -> AnyView {
-    let chosen = query.conversation.and_then(|id| scope.iter().find(|one| one.conversation == id));
+    let chosen = query
+        .conversation
+        .and_then(|id| scope.iter().find(|one| one.conversation == id));
     let title = chosen.map_or_else(|| "All conversations".to_owned(), |one| one.title.clone());
     let lines = page.page.items.len();
     let hits = page.page.items.iter().filter(|line| line.hit).count() as u64;
     let people = match chosen {
-        Some(one) if one.members.len() <= 6 => {
-            one.members.iter().map(|member| member.display_name.as_str()).collect::<Vec<_>>().join(", ")
-        }
+        Some(one) if one.members.len() <= 6 => one
+            .members
+            .iter()
+            .map(|member| member.display_name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
         Some(one) => counted(one.members.len() as u64, "person", "people"),
         None => counted(scope.len() as u64, "conversation", "conversations"),
     };
@@ -205,11 +247,21 @@ fn thread(
     };
     let entry = words::entry(page.entry);
     let sub = format!("{people}. {found}, recorded as {entry}.");
-    let first = query.cursor.is_some().then(|| wanted.address(review.id, query.conversation, None));
-    let next = page.page.next_cursor.as_deref().map(|cursor| wanted.address(review.id, query.conversation, Some(cursor)));
+    let first = query
+        .cursor
+        .is_some()
+        .then(|| wanted.address(review.id, query.conversation, None));
+    let next = page
+        .page
+        .next_cursor
+        .as_deref()
+        .map(|cursor| wanted.address(review.id, query.conversation, Some(cursor)));
     let text = format!("{found}, {entry}");
     let empty = lines == 0;
-    let titles: BTreeMap<_, _> = scope.iter().map(|one| (one.conversation, one.title.clone())).collect();
+    let titles: BTreeMap<_, _> = scope
+        .iter()
+        .map(|one| (one.conversation, one.title.clone()))
+        .collect();
     let only = wanted.only == "on" || wanted.q.is_empty();
     view! {
         <section class="review__main" aria-labelledby="review-thread">
@@ -263,18 +315,24 @@ fn review_lines(
     q: &str,
     reader: &Reader,
 ) -> Vec<AnyView> {
-    let people: BTreeMap<EmployeeId, &PersonCard> = people.iter().map(|person| (person.id, person)).collect();
+    let people: BTreeMap<EmployeeId, &PersonCard> =
+        people.iter().map(|person| (person.id, person)).collect();
     let mut drawn = Vec::new();
     let (mut day, mut place) = (None, None);
     for line in lines {
         let heading = reader.day_heading(line.sent_at);
         let new_day = day.as_ref() != Some(&heading);
         if new_day {
-            drawn.push(view! { <li><p class="day"><span>{heading.clone()}</span></p></li> }.into_any());
+            drawn.push(
+                view! { <li><p class="day"><span>{heading.clone()}</span></p></li> }.into_any(),
+            );
             day = Some(heading);
         }
         if !one_place && (place.replace(line.conversation) != Some(line.conversation) || new_day) {
-            let title = titles.get(&line.conversation).cloned().unwrap_or_else(|| "Another conversation".to_owned());
+            let title = titles
+                .get(&line.conversation)
+                .cloned()
+                .unwrap_or_else(|| "Another conversation".to_owned());
             drawn.push(view! { <li class="rv__place small muted">{title}</li> }.into_any());
         }
         drawn.push(review_line(line, &people, q, reader));
@@ -293,7 +351,11 @@ fn review_line(
         |person| face(person),
     );
     let name = who.name.clone();
-    let class = if line.subject { "msg msg--first rv rv--subject" } else { "msg msg--first rv" };
+    let class = if line.subject {
+        "msg msg--first rv rv--subject"
+    } else {
+        "msg msg--first rv"
+    };
     let body = match &line.body {
         Some(body) => marked(body, q),
         None => view! {
@@ -327,7 +389,11 @@ fn reason(review: &Review, reader: &Reader) -> AnyView {
     }
     .into_any();
     let (text, case) = (review.reason.text.clone(), review.case.clone());
-    let opened = format!("{}, {}", reader.moment_in_sentence(review.opened_at), review.reviewer.display_name);
+    let opened = format!(
+        "{}, {}",
+        reader.moment_in_sentence(review.opened_at),
+        review.reviewer.display_name
+    );
     view! {
         <Card title="Reason" id="reason" end=badge>
             <div class="stack stack--tight compact">
@@ -425,8 +491,15 @@ fn record_lines(trace: Vec<Look>, reader: &Reader) -> AnyView {
 /// A review that has ended: what is left of it is its reason, its finding and its record.
 fn over(review: Review, trace: Vec<Look>, reader: Reader) -> AnyView {
     let ended = words::ended_at(&review);
-    let how = if review.ended_at.is_some() { "Ended" } else { "Ran out" };
-    let found = review.finding.clone().unwrap_or_else(|| "None was written.".to_owned());
+    let how = if review.ended_at.is_some() {
+        "Ended"
+    } else {
+        "Ran out"
+    };
+    let found = review
+        .finding
+        .clone()
+        .unwrap_or_else(|| "None was written.".to_owned());
     let record_end =
         view! { <span class="small muted push">{counted(trace.len() as u64, "entry", "entries")}</span> }.into_any();
     view! {

@@ -44,7 +44,11 @@ pub(crate) fn days(review: &Review, reader: &Reader) -> String {
     match review.to {
         Some(to) => {
             let last = reader.date(to - Duration::seconds(1));
-            if last == from { from } else { format!("{from} to {last}") }
+            if last == from {
+                from
+            } else {
+                format!("{from} to {last}")
+            }
         }
         None => format!("{from} to now"),
     }
