@@ -14,6 +14,8 @@ pub mod words;
 #[cfg(feature = "ssr")]
 pub mod account;
 #[cfg(feature = "ssr")]
+pub mod audit;
+#[cfg(feature = "ssr")]
 pub mod document;
 #[cfg(feature = "ssr")]
 pub mod edge;
@@ -48,6 +50,7 @@ pub fn routes() -> axum::Router<portal::Portal> {
         .merge(policy::routes())
         .merge(source::routes())
         .merge(roles::routes())
+        .merge(audit::routes())
 }
 
 /// Called once by the script of a page with islands, before it wakes them.
