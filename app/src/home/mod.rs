@@ -49,9 +49,9 @@ async fn show(visit: Visit) -> Result<Response, AppError> {
     visit
         .page("Home", Door::Home, move || {
             let sentence = match unread {
-                0 => format!("{}. Nothing new since you were here.", reader.day_heading(reader.now)),
-                1 => format!("{}. One conversation has something new.", reader.day_heading(reader.now)),
-                n => format!("{}. {n} conversations have something new.", reader.day_heading(reader.now)),
+                0 => format!("{}. Nothing new since you were here.", reader.today()),
+                1 => format!("{}. One conversation has something new.", reader.today()),
+                n => format!("{}. {n} conversations have something new.", reader.today()),
             };
             view! {
                 <div class="page columns">

@@ -319,6 +319,15 @@ impl Reader {
         if self.is_today(date) {
             return "Today".to_owned();
         }
+        self.weekday_and_day(date)
+    }
+
+    /// Today as a heading says it: `Thursday 19 November`.
+    pub fn today(&self) -> String {
+        self.weekday_and_day(self.local(self.now).date())
+    }
+
+    fn weekday_and_day(&self, date: NaiveDate) -> String {
         let weekday = self.locale.weekdays()[date.weekday().num_days_from_monday() as usize];
         let day = if date.year() == self.local(self.now).year() {
             self.locale.day_month(date, self.locale.months())

@@ -880,6 +880,48 @@ async fn whoever_could_not_be_read_has_not_left() {
 }
 
 #[tokio::test]
+async fn a_field_that_cannot_be_read_takes_nothing_away() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let mut firm = firm();
+        set(&mut firm.1[0], Attribute::StartDate, "2019-05-13");
+        sync(store, source, &firm).await;
+
+        firm.1[0].attributes.remove(&Attribute::StartDate);
+        let fault = Fault {
+            place: "workers.csv, line 2".into(),
+            field: Some(Attribute::StartDate.name().into()),
+            what: "“31.02.2019” is no date.".into(),
+            external_id: Some("e".into()),
+            left_out: false,
+        };
+        let run = store.begin_run(&SYSTEM, source, false).await.unwrap().id;
+        store
+            .read_units(&SYSTEM, run, firm.0.clone(), vec![], vec![])
+            .await
+            .unwrap();
+        let page = Read {
+            workers: firm.1.clone(),
+            faults: vec![fault],
+        };
+        store.read_page(&SYSTEM, run, page).await.unwrap();
+        let planned = store.plan_run(&SYSTEM, run, None).await.unwrap();
+        assert_eq!(planned.totals.unchanged, 5, "{planned:?}");
+        finish(store, run).await;
+
+        let eve = store.profile(&SYSTEM, id(world, "e").await).await.unwrap();
+        let started = eve
+            .values
+            .iter()
+            .find(|value| value.attribute == Attribute::StartDate)
+            .and_then(|value| value.resolved.value.clone());
+        assert_eq!(started, Some("2019-05-13".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_sources_secrets_are_sealed_and_never_shown() {
     support::everywhere(async |world| {
         let store = &world.store;

@@ -15,7 +15,7 @@ use domain::{
 use sea_orm::ConnectionTrait as _;
 
 use super::{FINDINGS_KEPT, Phase, Run, RunFinding, plan};
-use crate::{Error, Inner, Result, db, source::Decision};
+use crate::{Error, Inner, Result, db, people::ErpRecord, source::Decision};
 
 /// How often a run's process shows that it lives.
 pub(super) const BEAT: Duration = Duration::from_secs(2);
@@ -223,6 +223,8 @@ pub(super) struct Work {
     pub fresh: BTreeMap<String, Worker>,
     /// Records that could not be read, of people who are not known.
     pub spared: HashSet<String>,
+    /// Fields that could not be read this time, by external id.
+    unreadable: HashMap<String, Vec<Attribute>>,
     /// Whether there was a record whose very id could not be read.
     pub unsure: bool,
     /// Who has which employee number, to tell of those with the same.
@@ -297,10 +299,50 @@ impl Work {
                     },
                 }
             }
+            if let (false, Some(id), Some(Ok(attribute))) = (
+                fault.left_out,
+                &fault.external_id,
+                fault.field.as_deref().map(str::parse),
+            ) {
+                let fields = self.unreadable.entry(id.clone()).or_default();
+                fields.push(attribute);
+            }
             if self.findings.len() < FINDINGS_KEPT {
                 self.findings.push(RunFinding::Fault(fault));
             }
         }
+    }
+
+    /// Gives `known` workers back the values that could not be read this time:
+    /// a bad date in the ERP takes nothing away from what it said before. Those
+    /// who say nothing new then are taken out.
+    pub fn keep_unreadable(
+        &mut self,
+        known: &mut Vec<Worker>,
+        before: &HashMap<String, ErpRecord>,
+    ) {
+        if self.unreadable.is_empty() {
+            return;
+        }
+        for worker in known.iter_mut() {
+            let fields = self.unreadable.get(&worker.external_id);
+            let Some(before) = before.get(&worker.external_id) else {
+                continue;
+            };
+            for attribute in fields.into_iter().flatten() {
+                if let Some(value) = before.worker.attributes.get(attribute) {
+                    let kept = worker.attributes.entry(*attribute);
+                    kept.or_insert_with(|| value.clone());
+                }
+            }
+        }
+        let read = known.len();
+        known.retain(|worker| {
+            self.held.get(&worker.external_id).is_none_or(|held| {
+                held.active != worker.active || held.digest != worker.digest()
+            })
+        });
+        self.totals.unchanged += (read - known.len()) as u64;
     }
 
     /// Takes every unit there is; one that is not among them is no more.

@@ -92,12 +92,13 @@ impl Store {
         let source = live.source;
         let read = std::mem::take(&mut work.fresh);
         work.totals.unchanged = work.totals.read - (read.len() as u64).min(work.totals.read);
-        let (known, mut new): (Vec<_>, Vec<_>) = read
+        let (mut known, mut new): (Vec<_>, Vec<_>) = read
             .into_values()
             .partition(|worker| work.held.contains_key(&worker.external_id));
         self.follow_decisions(work, present, &mut new)?;
 
         let before = self.records(source, &known).await?;
+        work.keep_unreadable(&mut known, &before);
         let gone = work.gone(present);
         let planned = known.iter().map(|worker| &worker.external_id).chain(&gone);
         let planned = planned.map(String::as_str).collect();
