@@ -106,6 +106,10 @@ impl Flash {
 
     /// Takes what a form has left, once.
     pub async fn take(session: &Session) -> Self {
-        session.remove(KEY).await.ok().flatten().unwrap_or_default()
+        // Taking away what is not there would count as a change: a write for every page that is shown.
+        match session.get_value(KEY).await {
+            Ok(Some(_)) => session.remove(KEY).await.ok().flatten().unwrap_or_default(),
+            _ => Self::default(),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     routing::{get, post},
 };
 
@@ -11,11 +12,18 @@ mod directory;
 mod edit;
 mod profile;
 
+/// Largest form with a photo in it, in bytes.
+const PHOTO_FORM_MAX: usize = 6 << 20;
+
 /// The pages and forms about people.
 pub fn routes() -> Router<Portal> {
     Router::new()
         .route("/people", get(directory::show))
         .route("/people/{id}", get(profile::show))
         .route("/people/{id}/edit", get(edit::show).post(edit::save))
-        .route("/people/{id}/photo", post(edit::photo))
+        .route(
+            "/people/{id}/photo",
+            // A form with a whole photo in it; other forms are small.
+            post(edit::photo).layer(DefaultBodyLimit::max(PHOTO_FORM_MAX)),
+        )
 }

@@ -69,7 +69,9 @@ impl Change<'_> {
             records,
             events,
         } = self;
-        event::keep(&tx, &store.0.env, at, &events).await?;
+        for id in event::keep(&tx, &store.0.env, at, &events).await? {
+            store.0.heard.note(id);
+        }
         audit::append_all(&tx, records, at).await?;
         tx.commit().await?;
         for event in events {

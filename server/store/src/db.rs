@@ -44,6 +44,8 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
         options
             .max_connections((2 * cores).clamp(4, 16))
+            // A file does not hang up; asking it every time would be a second query for each.
+            .test_before_acquire(false)
             .map_sqlx_sqlite_opts(|sqlite| {
                 sqlite
                     .create_if_missing(true)
@@ -276,6 +278,7 @@ impl Store {
             keys,
             chart: Default::default(),
             charts_built: Default::default(),
+            heard: Default::default(),
             events,
         }));
         store.refresh_chart().await?;

@@ -1,13 +1,17 @@
 //! What is told to sockets and pages after a commit.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Action, ConversationId, EmployeeId, RunId, SessionId, Viewer, chat::Message, ids::uuid_v7,
 };
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{Env, Result, Store, db};
 
@@ -92,20 +96,88 @@ pub(crate) async fn keep(
     env: &Env,
     at: DateTime<Utc>,
     events: &[Event],
-) -> Result<(), DbErr> {
-    let rows = events.iter().map(|event| {
+) -> Result<Vec<Uuid>, DbErr> {
+    let ids: Vec<_> = events.iter().map(|_| uuid_v7(at, env.random())).collect();
+    let rows = events.iter().zip(&ids).map(|(event, id)| {
         let (kind, body) = event.kept();
-        let id = uuid_v7(at, env.random());
-        [id.into(), at.into(), kind.into(), body.to_string().into()]
+        [
+            (*id).into(),
+            at.into(),
+            kind.into(),
+            body.to_string().into(),
+        ]
     });
     db::bulk(tx, rows.collect(), |rows| {
         format!("INSERT INTO events (id, at, kind, body) VALUES {rows}")
     })
     .await?;
-    Ok(())
+    Ok(ids)
+}
+
+/// How far back events of other processes are looked for: longer than a
+/// transaction takes from its moment to its commit.
+const LATE: TimeDelta = TimeDelta::seconds(15);
+
+/// The recent events that this process has told or heard already, by id.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<BTreeSet<Uuid>>);
+
+impl Heard {
+    /// Notes an event; answers whether it is news.
+    pub(crate) fn note(&self, id: Uuid) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id)
+    }
+
+    fn forget_before(&self, at: DateTime<Utc>) {
+        // Ids sort by their time.
+        let first = uuid_v7(at, [0; 10]);
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *ids = ids.split_off(&first);
+    }
 }
 
 impl Store {
+    /// Takes notice of what other processes on the same database have done in
+    /// the last seconds (a run from the command line, another node): the chart
+    /// is built anew, and the sockets of ended sign-ins are closed. Messages
+    /// are not brought over. To be called every second or so. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
+    pub async fn hear_others(&self, viewer: &Viewer) -> Result<()> {
+        self.allow(viewer, Action::ManageSources)?;
+        let since = self.now() - LATE;
+        self.0.heard.forget_before(since - LATE);
+        let find = "SELECT id, kind, body FROM events
+            WHERE at >= $1 AND kind IN ('people_changed', 'session_ended', 'signed_out') ORDER BY id";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, [since.into()]))
+            .await?;
+        // Fails only when nobody listens.
+        let tell = |event| drop(self.0.events.send(event));
+        let mut people_changed = false;
+        for row in rows {
+            if !self.0.heard.note(row.try_get_by_index(0)?) {
+                continue;
+            }
+            let body: String = row.try_get_by_index(2)?;
+            match row.try_get_by_index::<String>(1)?.as_str() {
+                "session_ended" => tell(Event::SessionEnded(serde_json::from_str(&body)?)),
+                "signed_out" => tell(Event::SignedOut(serde_json::from_str(&body)?)),
+                _ => people_changed = true,
+            }
+        }
+        if people_changed {
+            self.refresh_chart().await?;
+            tell(Event::PeopleChanged);
+        }
+        Ok(())
+    }
+
     /// Forgets kept events from before `before`: every node has long been woken.
     /// Answers how many there were. Needs `ManageSources`.
     ///

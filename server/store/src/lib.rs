@@ -83,6 +83,7 @@ struct Inner {
     /// Counts the charts, so that an older one never takes a newer one's place.
     charts_built: AtomicU64,
     events: broadcast::Sender<Event>,
+    heard: event::Heard,
     chat: chat::Writer,
     passwords: account::Passwords,
     runs: run::Runs,
