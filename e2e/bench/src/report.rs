@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, path::Path, thread::available_parallelism, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -152,23 +152,7 @@ impl Report {
     /// Adds what criterion left in its folder: the medians.
     pub fn add_criterion(&mut self, folder: &Path) -> Result<()> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let latest = entry?.path().join("new");
-            if let (Ok(about), Ok(estimates)) = (
-                fs::read(latest.join("benchmark.json")),
-                fs::read(latest.join("estimates.json")),
-            ) {
-                let about: Value = serde_json::from_slice(&about)?;
-                let estimates: Value = serde_json::from_slice(&estimates)?;
-                let nanoseconds = estimates["median"]["point_estimate"]
-                    .as_f64()
-                    .unwrap_or(f64::NAN);
-                found.push((
-                    about["full_id"].as_str().unwrap_or_default().to_owned(),
-                    nanoseconds / 1e9,
-                ));
-            }
-        }
+        find_criterion(folder, &mut found)?;
         found.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, seconds) in found {
             let bar = bar(&name).map(|most| Beside::Bar(Measure::Seconds(most)));
@@ -176,6 +160,33 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Name and median seconds of every bench below a folder; a group of benches is a folder of its own.
+fn find_criterion(folder: &Path, found: &mut Vec<(String, f64)>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        if let (Ok(about), Ok(estimates)) = (
+            fs::read(path.join("new/benchmark.json")),
+            fs::read(path.join("new/estimates.json")),
+        ) {
+            let about: Value = serde_json::from_slice(&about)?;
+            let estimates: Value = serde_json::from_slice(&estimates)?;
+            let name = about["full_id"]
+                .as_str()
+                .context("a bench without a name")?;
+            let nanoseconds = estimates["median"]["point_estimate"]
+                .as_f64()
+                .context("a bench without a median")?;
+            found.push((name.to_owned(), nanoseconds / 1e9));
+        } else {
+            find_criterion(&path, found)?;
+        }
+    }
+    Ok(())
 }
 
 /// The most seconds that something may take, as the benches say.
