@@ -246,8 +246,12 @@ fn ValueCard(
         .values
         .iter()
         .filter(|value| value.attribute.spec().group == group && !elsewhere(value.attribute))
-        // Somebody else's empty fields say nothing; one's own are there to be filled.
-        .filter(|value| value.resolved.value.is_some() || (mine && value.resolved.editable))
+        // Somebody else's empty fields say nothing; one's own are there to be filled. A name that is
+        // made of the two others is not empty.
+        .filter(|value| {
+            let fillable = mine && value.resolved.editable && value.attribute != Attribute::DisplayName;
+            value.resolved.value.is_some() || fillable
+        })
         .map(|value| row(value, &profile, &reader))
         .collect();
     let legend = group == Group::Work;
