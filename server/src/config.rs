@@ -188,7 +188,7 @@ impl Config {
                         .ok()
                         .map(|_| text.to_owned())
                 })
-                .unwrap_or_else(|| "info".into()),
+                .unwrap_or_else(|| "info,sea_orm_migration=warn".into()),
             data_dir,
         }
     }

@@ -84,6 +84,18 @@ impl DataDir {
         Ok((keys, self.key("token.key", env)?))
     }
 
+    /// The public half of the key that signs this portal's audit log, if there is one in `path` already.
+    #[must_use]
+    pub fn audit_public_key(path: &Path) -> Option<String> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(
+            fs::read_to_string(path.join("audit.key")).ok()?.trim(),
+            &mut key,
+        )
+        .ok()?;
+        Some(hex::encode(SigningKey::from_bytes(&key).verifying_key()))
+    }
+
     fn key(&self, name: &str, env: &Env) -> anyhow::Result<[u8; 32]> {
         let path = self.0.join(name);
         if !path.exists() {

@@ -74,10 +74,11 @@ pub async fn prepare(
     guard: &Guard,
     story: &Story,
 ) -> anyhow::Result<()> {
-    let new = found(store, data_dir, guard, story).await?;
+    found(store, data_dir, guard, story).await?;
     let people = People::of(store).await?;
     open_accounts(store, &people).await?;
-    if new {
+    let grace = people.viewer("grace.whitfield")?;
+    if store.conversations(&grace).await?.is_empty() {
         talk(store, &people, story).await?;
         story.set(TimeDelta::zero());
         // Read once more, so that the portal's first day does not begin with old data.
@@ -86,7 +87,7 @@ pub async fn prepare(
     Ok(())
 }
 
-/// Makes the company and its rules, but nobody who can sign in. Answers whether it was new.
+/// Makes the company and its rules, but nobody who can sign in.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -95,10 +96,9 @@ pub async fn found(
     data_dir: &DataDir,
     guard: &Guard,
     story: &Story,
-) -> anyhow::Result<bool> {
-    let new = read_company(store, data_dir, guard, story).await?;
-    set_policies(store, &People::of(store).await?).await?;
-    Ok(new)
+) -> anyhow::Result<()> {
+    read_company(store, data_dir, guard, story).await?;
+    set_policies(store, &People::of(store).await?).await
 }
 
 /// Connects the folder and reads it, unless that was done before.
@@ -107,7 +107,7 @@ async fn read_company(
     data_dir: &DataDir,
     guard: &Guard,
     story: &Story,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<()> {
     let folder = data_dir.path().join("demo");
     erp_adapters::demo::write_to(&folder)
         .with_context(|| format!("{} cannot be written", folder.display()))?;
@@ -120,7 +120,7 @@ async fn read_company(
         .as_ref()
         .is_some_and(|source| source.last_read_at.is_some());
     if read_before {
-        return Ok(false);
+        return Ok(());
     }
     // The portal has been here for two weeks when the story begins.
     story.set(TimeDelta::days(14));
@@ -134,8 +134,7 @@ async fn read_company(
         };
         store.add_source(&system(), new).await?;
     }
-    read_source(store, guard).await?;
-    Ok(true)
+    read_source(store, guard).await
 }
 
 async fn read_source(store: &Store, guard: &Guard) -> anyhow::Result<()> {

@@ -25,6 +25,7 @@ use crate::{config::Network, rest, socket, tokens::Tokens};
 mod address;
 mod assets;
 mod csrf;
+mod drain;
 mod headers;
 mod health;
 mod observe;
@@ -109,6 +110,7 @@ pub fn router(server: Server) -> Router {
         .layer(
             ServiceBuilder::new()
                 .layer(CatchPanicLayer::custom(problem::panicked))
+                .layer(from_fn(drain::rest))
                 .layer(from_fn(csrf::check))
                 .layer(RequestBodyLimitLayer::new(PHOTO_BODY_MAX))
                 .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -23,6 +23,8 @@ pub use run::Driver;
 /// How often the audit log's head is signed, if it moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
+/// How often other processes on the same database are listened to.
+const LISTEN_EVERY: Duration = Duration::from_secs(1);
 /// How often what has expired is swept out.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long events are kept for other processes to be woken by.
@@ -116,6 +118,8 @@ pub async fn work(
     checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sweeps = interval(SWEEP_EVERY);
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut others = interval(LISTEN_EVERY);
+    others.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -130,6 +134,9 @@ pub async fn work(
                 tracing::error!(%error, "a run's driver broke off");
             },
             _ = checkpoints.tick() => checkpoint(&portal, &data_dir).await,
+            _ = others.tick() => if let Err(error) = portal.store.hear_others(&Viewer::system("wake")).await {
+                tracing::error!(%error, "what other processes did was not heard");
+            },
             _ = sweeps.tick() => if let Err(error) = sweep(&portal.store).await {
                 tracing::error!(%error, "what has expired was not swept out");
             },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use app::edge::AppError;
-use axum::{Json, Router, http::StatusCode};
+use axum::{Json, Router, extract::DefaultBodyLimit, http::StatusCode};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -11,9 +11,12 @@ use utoipa::{
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
-use crate::http::{COOKIE, ProblemBody, Server};
+use crate::http::{COOKIE, PHOTO_BODY_MAX, ProblemBody, Server};
 
 mod audit;
 mod caller;
@@ -28,7 +31,7 @@ mod sources;
 mod tokens;
 
 pub use caller::Caller;
-pub use input::{Id, Input, Params};
+pub use input::{Id, Input, InputOr, Params};
 
 /// What a handler answers.
 type Answer<T> = Result<Json<T>, AppError>;
@@ -62,7 +65,7 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(me::end_sign_in))
         .routes(routes!(employees::list))
         .routes(routes!(employees::show, employees::edit))
-        .routes(routes!(employees::set_photo))
+        .routes(routes!(employees::set_photo).layer(DefaultBodyLimit::max(PHOTO_BODY_MAX)))
         .routes(routes!(employees::chain))
         .routes(routes!(employees::reports))
         .routes(routes!(employees::units))

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    Answer, Caller, Id, Input, Made, Params, made,
+    Answer, Caller, Id, Input, InputOr, Made, Params, made,
     shapes::{List, Person},
 };
 use crate::http::Server;
@@ -220,7 +220,7 @@ pub async fn messages(
     }))
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct End {
     /// What was found; the reviewed person reads it.
     #[serde(default)]
@@ -233,7 +233,7 @@ pub async fn end(
     State(server): State<Server>,
     Caller { viewer }: Caller,
     Id(id): Id<ReviewId>,
-    Input(end): Input<End>,
+    InputOr(end): InputOr<End>,
 ) -> Answer<Review> {
     let review = server
         .portal

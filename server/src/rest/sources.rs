@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Answer, Caller, Id, Input, Made, Params, made,
+    Answer, Caller, Id, Input, InputOr, Made, Params, made,
     shapes::{List, Part},
 };
 use crate::{http::Server, jobs};
@@ -170,7 +170,7 @@ pub async fn start_run(
     State(server): State<Server>,
     Caller { viewer }: Caller,
     Id(id): Id<SourceId>,
-    Input(start): Input<Start>,
+    InputOr(start): InputOr<Start>,
 ) -> Made<Run> {
     let run = jobs::start_run(&server.portal, &viewer, id, start.dry_run).await?;
     Ok((StatusCode::ACCEPTED, Json(run.into())))

@@ -61,7 +61,6 @@ pub(super) async fn serve(
 
     let code = loop {
         let done = tokio::select! {
-            biased;
             closed = inbox.close.changed() => {
                 let why = if closed.is_ok() { *inbox.close.borrow() } else { None };
                 match why {

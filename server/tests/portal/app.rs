@@ -90,19 +90,19 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
 /// Runs a test on SQLite, and on PostgreSQL if `OPTIMUS_TEST_POSTGRES_URL` names a server; each time on a
 /// portal of its own that is gone afterwards.
 pub async fn everywhere(test: impl AsyncFn(&App)) {
-    run(test, None, &[]).await;
+    run(&test, None, &[]).await;
     if let Ok(server) = std::env::var("OPTIMUS_TEST_POSTGRES_URL") {
         let database = unique();
         on_server(&server, format!("CREATE DATABASE {database}")).await;
         let (base, _) = server.rsplit_once('/').unwrap();
-        run(test, Some(format!("{base}/{database}")), &[]).await;
+        run(&test, Some(format!("{base}/{database}")), &[]).await;
         on_server(&server, format!("DROP DATABASE {database} WITH (FORCE)")).await;
     }
 }
 
 /// Runs a test on SQLite with further settings.
 pub async fn with(settings: &[(&str, &str)], test: impl AsyncFn(&App)) {
-    run(test, None, settings).await;
+    run(&test, None, settings).await;
 }
 
 async fn run(test: impl AsyncFn(&App), database: Option<String>, settings: &[(&str, &str)]) {

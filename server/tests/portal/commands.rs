@@ -220,3 +220,66 @@ fn keys_and_data_are_for_the_owner_alone() {
     assert!(run(&home, &["migrate"]).status.success());
     assert_eq!(key(), before, "keys are made once");
 }
+
+#[test]
+fn any_signal_stops_a_portal_and_it_starts_again_on_the_same_data() {
+    use std::io::{BufRead as _, BufReader};
+    let home = Home::new();
+    for signal in ["TERM", "INT", "HUP", "KILL"] {
+        let mut serving = optimus(&home)
+            .args(["serve", "--json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(serving.stdout.take().unwrap());
+        let mut said = String::new();
+        while !said.ends_with("}\n") {
+            assert!(out.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert!(
+            said["url"]
+                .as_str()
+                .unwrap()
+                .starts_with("http://127.0.0.1:")
+        );
+        let second = run(&home, &["serve"]);
+        assert_eq!(second.status.code(), Some(1));
+        assert!(
+            text(&second.stderr).contains("another optimus"),
+            "{second:?}"
+        );
+        let sent = Command::new("kill")
+            .args(["-s", signal, &serving.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        let ended = serving.wait().unwrap();
+        assert_eq!(ended.success(), signal != "KILL", "{signal}: {ended}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_reads_the_running_portal_shows() {
+    use std::io::{BufRead as _, BufReader};
+    let home = Home::new();
+    let mut serving = optimus(&home)
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(serving.stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    let url = format!("{}/metrics", said.trim().rsplit(' ').next().unwrap());
+    let seeded = run(&home, &["seed", "--employees", "25"]);
+    assert!(seeded.status.success(), "{seeded:?}");
+    let shown = crate::app::until("the chart is built anew", async || {
+        let metrics = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        metrics.contains("optimus_people 25").then_some(())
+    });
+    shown.await;
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+}

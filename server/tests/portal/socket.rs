@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{
-        Error, Message, client::IntoClientRequest as _, protocol::frame::coding::CloseCode,
-    },
+    tungstenite::{Error, Message, client::IntoClientRequest as _},
 };
 
 use crate::app::{App, Person, everywhere, until, with};
@@ -50,7 +48,7 @@ impl Line {
             return match message {
                 Some(Ok(Message::Text(text))) => Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(frame))) => {
-                    Err(frame.map_or(End::Gone, |frame| End::Code(CloseCode::into(frame.code))))
+                    Err(frame.map_or(End::Gone, |frame| End::Code(u16::from(frame.code))))
                 }
                 Some(Ok(_)) => continue,
                 Some(Err(_)) | None => Err(End::Gone),
@@ -394,6 +392,19 @@ async fn a_socket_opens_for_a_ticket_once_or_for_our_own_pages() {
             401,
             "a browser names the page"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_portal_stops_sockets_are_told_to_come_back() {
+    with(&[], async |app: &App| {
+        let grace = app.person("grace.whitfield").await;
+        let mut line = Line::open(app, &grace).await;
+        app.running.server.hub.send_away();
+        assert_eq!(line.next().await, Ok(json!({ "t": "reconnect" })));
+        assert_eq!(line.end().await, End::Code(1013));
+        assert!(app.running.server.hub.is_empty());
     })
     .await;
 }
