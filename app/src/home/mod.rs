@@ -2,14 +2,15 @@
 
 use axum::{Router, response::Response, routing::get};
 use leptos::prelude::*;
-use store::chat::Conversation;
+use store::chat::{Conversation, Kind};
 
 use crate::{
+    chat::island::given,
     edge::{AppError, Visit, face},
     portal::Portal,
     ui::{
-        Avatar, Card, Count, Door, EmptyState, Face, Glyph, LinkButton, Look, PageHead, Person,
-        Time, Tone,
+        Avatar, Card, Count, Door, EmptyState, Face, Glyph, Icon, LinkButton, Look, PageHead,
+        Person, Time, Tone,
         format::{self, Reader},
     },
 };
@@ -185,15 +186,19 @@ fn Conversations(
     let rows = conversations
         .into_iter()
         .map(|one| {
-            let other = one
-                .members
-                .iter()
-                .find(|member| member.id != me)
-                .or(one.members.first())
-                .cloned();
-            let face = other
-                .as_ref()
-                .map_or_else(|| Face::new(&one.id.0, one.title.clone()), face);
+            let group = one.kind == Kind::Group;
+            let sign = if group {
+                view! {
+                    <span class="conv__room">
+                        <Icon glyph=Glyph::Hash size=16 />
+                    </span>
+                }
+                .into_any()
+            } else {
+                let other = one.members.iter().find(|member| member.id != me);
+                let face = other.map_or_else(|| Face::new(&one.id.0, one.title.clone()), face);
+                view! { <Avatar face=face size=28 /> }.into_any()
+            };
             let last = one.last.as_ref().map_or_else(
                 || "Nothing written yet".to_owned(),
                 |message| {
@@ -201,13 +206,12 @@ fn Conversations(
                         .members
                         .iter()
                         .find(|member| member.id == message.sender);
-                    let who = if message.sender == me {
-                        "You".into()
-                    } else {
-                        who.map_or_else(
-                            || "Somebody who left".into(),
-                            |person| person.display_name.clone(),
-                        )
+                    let who = match who {
+                        _ if message.sender == me => "You",
+                        // Of two people, the title says who it is.
+                        _ if !group => return message.body.clone(),
+                        Some(person) => given(&person.display_name),
+                        None => "Somebody who left",
                     };
                     format!("{who}: {}", message.body)
                 },
@@ -220,7 +224,7 @@ fn Conversations(
             view! {
                 <li>
                     <a class="list-row" href=format!("/chat/{}", one.id)>
-                        <Avatar face=face size=40 />
+                        {sign}
                         <span class="list-row__text">
                             <span class="name">{one.title}</span>
                             <span class="person__sub clip">{last}</span>
