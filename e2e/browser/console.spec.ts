@@ -58,7 +58,7 @@ test('a source is tested, tried dry, and run', async ({ page, portal, signIn }) 
       await openSource(page);
       await page.getByRole('button', { name: 'Run now' }).click();
       await expect(state(page)).toContainText('Done');
-      await expect(page.getByRole('listitem').filter({ hasText: 'Apply' })).toContainText('Done');
+      await expect(page.getByRole('listitem').filter({ hasText: 'Apply' })).toContainText('1 of 1 step');
       await expect(page.getByRole('row', { name: /Piotr Zieliński/ })).toContainText('Applied');
       const findings = page.getByRole('region', { name: 'Findings in the source' });
       await expect(findings).toContainText('workers.csv');
@@ -206,4 +206,56 @@ test('ending the sign-in of another browser signs it out and closes its socket',
   await expect(other).toHaveURL(/\/sign-in\?next=\/people$/);
   await page.goto('/people');
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('People');
+});
+
+test('the audit log is narrowed, read and verified', async ({ page, another, portal, signIn }) => {
+  const stranger = await another();
+  await stranger.goto('/sign-in');
+  await stranger.locator('input[name="login"]').fill('daniel.okafor');
+  await stranger.locator('input[name="password"]').fill('no such password');
+  await stranger.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(stranger.locator('input[name="password"]')).toHaveAttribute('aria-invalid', 'true');
+
+  await signIn(page, portal.withRole('compliance_officer').login);
+  await page.goto('/console/audit');
+  const filters = page.getByRole('search', { name: 'Audit log' });
+  const rows = page.getByRole('table').locator('tbody').getByRole('row');
+
+  await test.step('by act', async () => {
+    await filters.getByLabel('Act', { exact: true }).selectOption({ label: 'Refused sign-ins' });
+    await filters.getByRole('button', { name: 'Show' }).click();
+    await expect(rows.first()).toContainText('Sign-in as Daniel Okafor refused');
+    await expect(rows.filter({ hasNotText: /refused/ })).toHaveCount(0);
+  });
+
+  await test.step('by person', async () => {
+    await filters.getByRole('searchbox').fill('Daniel Okafor');
+    await filters.getByLabel('The person did it, or it is about them').selectOption({ label: 'About whom' });
+    await filters.getByRole('button', { name: 'Show' }).click();
+    await expect(filters.getByRole('link', { name: 'Every person, not Daniel Okafor alone' })).toBeVisible();
+    await expect(rows).toHaveCount(1);
+  });
+
+  await test.step('by day', async () => {
+    await filters.getByLabel('From').fill('2001-01-01');
+    await filters.getByLabel('to', { exact: true }).fill('2001-01-02');
+    await filters.getByRole('button', { name: 'Show' }).click();
+    await expect(page.getByRole('heading', { name: 'No entry' })).toBeVisible();
+    await filters.getByRole('link', { name: 'Clear' }).click();
+    await expect(rows.first()).toBeVisible();
+  });
+
+  await test.step('an entry says what is written', async () => {
+    const number = await rows.first().locator('td').first().innerText();
+    await page.getByRole('link', { name: `Open entry ${number}`, exact: true }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toContainText(`Entry ${number}`);
+    await expect(page.getByRole('region', { name: 'Place in the chain' })).toContainText('This one');
+  });
+
+  await test.step('and all of it is verified', async () => {
+    await page.goto('/console/audit');
+    await expect(page.getByRole('region', { name: /entries$/ })).toContainText('Not verified since you signed in.');
+    await page.getByRole('button', { name: 'Verify now' }).click();
+    await expect(page.getByRole('region', { name: /^Chain unbroken through entry / })).toContainText('Verified');
+  });
 });

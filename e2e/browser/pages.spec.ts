@@ -4,6 +4,9 @@ import type { Locator, Page } from '@playwright/test';
 import { endReview, openReview } from '../lib/acts.ts';
 import { axe, expect, type Portal, shots, test } from '../lib/test.ts';
 
+// Many pages: both workers take part.
+test.describe.configure({ mode: 'parallel' });
+
 /** A page by the name of its screenshots, or where it is found from a page before. */
 type Stop = [name: string, where: string | ((page: Page) => Promise<void>)];
 

@@ -83,8 +83,8 @@ function listen(context: BrowserContext, portal: Portal, complaints: string[]): 
   context.on('weberror', (error) => complaints.push(`an uncaught error: ${error.error()}`));
   context.on('console', (message) => {
     // An answer of 4xx is what many a test is about, and a socket cannot stand while the portal does not.
-    const expected = ['Failed to load resource', ...(portal.wasStopped ? ['WebSocket connection to'] : [])];
-    if (message.type() === 'error' && !expected.some((start) => message.text().startsWith(start))) {
+    const expected = ['Failed to load resource', 'HTTP Authentication failed', ...(portal.wasStopped ? ['WebSocket connection to'] : [])];
+    if (message.type() === 'error' && !expected.some((words) => message.text().includes(words))) {
       complaints.push(`on the console of ${message.page()?.url()}: ${message.text()}`);
     }
   });
