@@ -260,15 +260,13 @@ impl App {
                 .header("content-type", "application/x-www-form-urlencoded"),
         )
         .await;
-        let cookie = answer
+        let mut cookies = answer
             .headers
             .get_all("set-cookie")
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let cookie = cookie
-            .filter(|cookie| cookie.starts_with("__Host-optimus="))
-            .last();
-        cookie
+        cookies
+            .rfind(|cookie| cookie.starts_with("__Host-optimus="))
             .unwrap_or_else(|| panic!("no cookie: {answer:?}"))
             .to_owned()
     }
