@@ -15,10 +15,10 @@ use domain::Violation;
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::Nonce;
+use super::{Nonce, theme};
 use crate::{
     document::{PageMeta, document},
-    ui::{Doorstep, ErrorState, LinkButton, Theme},
+    ui::{Doorstep, ErrorState, LinkButton},
     words,
 };
 
@@ -130,6 +130,7 @@ pub async fn pages(request: Request, next: Next) -> Response {
         .get::<Nonce>()
         .cloned()
         .unwrap_or_default();
+    let theme = theme(request.headers());
     let response = next.run(request).await;
     let status = response.status();
     // What axum itself refuses (a body that is none, a method that is not there) gets a page as well.
@@ -155,7 +156,7 @@ pub async fn pages(request: Request, next: Next) -> Response {
     let page = PageMeta {
         title: title.to_owned(),
         lang: "en-GB".into(),
-        theme: Theme::System,
+        theme,
         nonce: nonce.0,
         version: String::new(),
         with_islands: false,
