@@ -75,6 +75,10 @@ pub struct Room {
     pub error: Option<String>,
 }
 
+const NO_CONNECTION: &str =
+    "No connection. What you write waits here and is sent when the connection is back.";
+const SIGNED_OUT: &str = "You are signed out. Copy what you have not sent, then sign in again.";
+
 /// The first word of a name.
 #[must_use]
 pub fn given(name: &str) -> &str {
@@ -99,7 +103,8 @@ struct Desk {
     eyes: StoredValue<Eyes>,
     thread: RwSignal<Thread>,
     clock: RwSignal<DateTime<Utc>>,
-    offline: RwSignal<bool>,
+    /// Why there is no connection, in words.
+    offline: RwSignal<Option<&'static str>>,
     loading: RwSignal<bool>,
     no_history: RwSignal<bool>,
     /// The end of the thread when the person scrolled away from it.
@@ -145,13 +150,14 @@ impl Desk {
     fn hear(self, what: &Live) {
         match what {
             Live::Opened => {
-                self.offline.set(false);
+                self.offline.set(None);
                 self.apply(Input::Opened);
             }
             Live::Closed => {
-                self.offline.set(true);
+                self.offline.set(Some(NO_CONNECTION));
                 self.apply(Input::Closed);
             }
+            Live::SignedOut => self.offline.set(Some(SIGNED_OUT)),
             Live::Frame(frame) => self.apply(Input::Frame(frame.clone())),
         }
     }
@@ -268,7 +274,7 @@ pub fn ChatThread(
         clock: RwSignal::new(room.eyes.now),
         eyes: StoredValue::new(room.eyes),
         thread: RwSignal::new(Thread::new(room.start)),
-        offline: RwSignal::new(false),
+        offline: RwSignal::new(None),
         loading: RwSignal::new(false),
         no_history: RwSignal::new(false),
         left_at: RwSignal::new(None),
@@ -368,11 +374,7 @@ pub fn ChatThread(
                 {typing}
             </p>
             <p class="thread__offline small" role="status">
-                {move || {
-                    desk.offline
-                        .get()
-                        .then_some("No connection. What you write waits here and is sent when the connection is back.")
-                }}
+                {move || desk.offline.get()}
             </p>
             <form
                 class="composer"
@@ -531,7 +533,9 @@ fn fate(desk: Desk, client_id: String) -> AnyView {
                 "timeout" => "Not sent: no answer came.",
                 "busy" | "too_many_attempts" => "Not sent: there is too much to do just now.",
                 "not_found" | "forbidden" => "Not sent: you are no longer in this conversation.",
-                "invalid" => "Not sent: it is too long or cannot be read.",
+                "invalid" | "too_long" | "control_characters" => {
+                    "Not sent: it is too long or cannot be read."
+                }
                 _ => "Not sent.",
             };
             view! {

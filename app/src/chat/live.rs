@@ -15,6 +15,8 @@ pub enum Live {
     Opened,
     /// It is gone; another attempt follows.
     Closed,
+    /// The server has closed it because the sign-in is over; nothing follows.
+    SignedOut,
     /// The server says.
     Frame(ServerFrame),
 }
@@ -100,16 +102,19 @@ mod browser {
     use leptos::prelude::window;
     use wasm_bindgen::{JsCast, closure::Closure};
     use wasm_bindgen_futures::JsFuture;
-    use web_sys::{Event, MessageEvent, Storage, VisibilityState, WebSocket};
+    use web_sys::{CloseEvent, Event, MessageEvent, Storage, VisibilityState, WebSocket};
 
     use super::{ClientFrame, ConversationId, DateTime, Earlier, HISTORY, Live, ServerFrame, Utc};
     use crate::chat::thread::wait_before;
+
+    /// With this code (RFC 6455, 7.4.1) the server closes the sockets of a sign-in that is over.
+    const POLICY: u16 = 1008;
 
     /// A socket and what it calls; dropped together.
     struct Socket {
         socket: WebSocket,
         _opened: Closure<dyn FnMut(Event)>,
-        _closed: Closure<dyn FnMut(Event)>,
+        _closed: Closure<dyn FnMut(CloseEvent)>,
         _said: Closure<dyn FnMut(MessageEvent)>,
     }
 
@@ -197,7 +202,14 @@ mod browser {
             };
             let closed = {
                 let connection = Rc::clone(self);
-                Closure::new(move |_: Event| connection.later())
+                Closure::new(move |event: CloseEvent| {
+                    if event.code() == POLICY {
+                        connection.lost();
+                        connection.tell(&Live::SignedOut);
+                    } else {
+                        connection.later();
+                    }
+                })
             };
             let said = {
                 let connection = Rc::clone(self);
