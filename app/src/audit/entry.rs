@@ -42,7 +42,7 @@ pub async fn show(visit: Visit, Path(seq): Path<String>) -> Result<Response, App
             let detail = words::detail(&named);
             let badge = view! { <Badge text=told.act tone=told.tone /> }.into_any();
             let sentence = match &told.why {
-                Some(why) => format!("{}. {why}", told.what),
+                Some(why) => format!("{}: {why}.", told.what),
                 None => format!("{}.", told.what),
             };
             let entry = &named.entry;

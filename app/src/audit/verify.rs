@@ -60,7 +60,7 @@ pub async fn verify(visit: Visit) -> Result<Response, AppError> {
     // A verdict that is lost could be that of a broken log.
     let lost = |error| store::Error::Internal(format!("the verdict was lost: {error}"));
     visit.session.insert(KEY, &verdict).await.map_err(lost)?;
-    Ok(Redirect::to("/console/audit#chain").into_response())
+    Ok(Redirect::to("/console/audit").into_response())
 }
 
 /// The checkpoints beside the database, or the line that is none. No file is no checkpoint.

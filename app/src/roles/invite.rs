@@ -65,7 +65,7 @@ pub async fn invite(visit: Visit, Path(who): Path<String>) -> Result<Response, A
                         Crumb::here("Invitation"),
                     ] />
                     <PageHead title="Invitation" sentence=format!("For {name}, and for nobody else.") />
-                    <div class="stack stack--loose form">
+                    <div class="stack stack--loose">
                         <Banner title="This link is shown once" tone=Tone::Warning>
                             "Copy it now. Whoever has it can choose the password."
                         </Banner>

@@ -152,7 +152,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
         .page(&name, Door::Roles, move || {
             let name = account.person.display_name.clone();
             let (word, tone) = state(&account, &reader);
-            let badge = view! { <Status text=word tone=tone /> }.into_any();
+            let badge = view! { <Badge text=word tone=tone /> }.into_any();
             let roles = gives_roles.then(|| {
                 let boxes = Role::ALL
                     .into_iter()
@@ -166,7 +166,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                     .collect::<Vec<_>>();
                 view! {
                     <Card title="Roles" id="roles">
-                        <form class="stack form" method="post" action=form>
+                        <form class="stack measure" method="post" action=form>
                             <p class="muted">"Everybody who signs in is an employee. A role holds from the next click on."</p>
                             <fieldset class="stack stack--tight">
                                 <legend class="visually-hidden">"Roles"</legend>

@@ -140,9 +140,11 @@ async fn new_page(visit: Visit, kind: &'static Kind, typed: Typed) -> Result<Res
                     <Crumbs crumbs=vec![Crumb::link("Sources", "/console/sources"), Crumb::here("Connect")] />
                     <PageHead title="Connect a source" sentence="Nothing is read before you start a dry run or a run." />
                     {wrong.then(not_yet)}
-                    <Tabs label="Kind of source" tabs=tabs />
+                    <div class="page__notice">
+                        <Tabs label="Kind of source" tabs=tabs />
+                    </div>
                     <Card title=kind.label id="kind">
-                        <form class="stack form" method="post" action="/console/sources/new">
+                        <form class="stack measure" method="post" action="/console/sources/new">
                             <p class="muted">{kind.help}</p>
                             <input type="hidden" name="kind" value=kind.name />
                             {fields(kind, &typed, &[])}
@@ -160,9 +162,11 @@ async fn new_page(visit: Visit, kind: &'static Kind, typed: Typed) -> Result<Res
 
 pub(super) fn not_yet() -> impl IntoView {
     view! {
-        <Banner title="That does not fit yet" tone=Tone::Critical>
-            "What is wrong stands below each field. A key has to be typed again."
-        </Banner>
+        <div class="page__notice">
+            <Banner title="That does not fit yet" tone=Tone::Critical>
+                "What is wrong stands below each field. A key has to be typed again."
+            </Banner>
+        </div>
     }
 }
 
@@ -221,7 +225,7 @@ fn fields(kind: &'static Kind, typed: &Typed, set: &[String]) -> AnyView {
 /// The form that changes a source.
 pub(super) fn change_form(source: &Source, kind: &'static Kind, typed: &Typed) -> AnyView {
     view! {
-        <form class="stack form" method="post" action=format!("/console/sources/{}", source.id)>
+        <form class="stack measure" method="post" action=format!("/console/sources/{}", source.id)>
             {fields(kind, typed, &source.secrets_set)}
             <Field
                 label="Share of leavers that stops a run, in percent"

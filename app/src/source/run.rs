@@ -152,7 +152,7 @@ pub async fn show(
                     <div class="columns">
                         {plan(&run, kind, rows, steps.next_cursor, cursor_given(&wanted.cursor), &here)}
                         <aside class="stack" aria-label="Findings and limits">
-                            {found(&findings, wanted.findings == "all", &here)}
+                            {found(&run, &findings, wanted.findings == "all", &here)}
                             {(!chart.is_empty()).then(|| in_the_chart(&chart))}
                             {limits(&source)}
                             {others(&runs, &run, &home, reader)}
@@ -180,7 +180,11 @@ fn told(run: &Run, reader: &Reader) -> String {
     }
     if let Some(ended) = run.ended_at {
         let seconds = (ended - run.started_at).num_milliseconds().max(0) as f64 / 1000.0;
-        sentence += &format!(", took {seconds:.1} s");
+        sentence += &if seconds < 0.1 {
+            ", took less than 0.1 s".to_owned()
+        } else {
+            format!(", took {seconds:.1} s")
+        };
     }
     sentence.push('.');
     if run.dry_run {
@@ -202,6 +206,7 @@ fn told(run: &Run, reader: &Reader) -> String {
 fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyView> {
     let text = run.error_text.clone().unwrap_or_default();
     let leavers = run.totals.leavers;
+    let none = run.applied == 0;
     match run.phase {
         Phase::Waiting => {
             let title = format!(
@@ -224,7 +229,7 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
                 }
                 .into_any()
             });
-            let likely = "Look at the leavers below. An export that was cut short looks like this too: then cancel, and run again when it is whole.";
+            let likely = "Look at the leavers below. Their sign-ins would end, what they wrote would stay. An export that was cut short looks like this too: then cancel, and run again when it is whole.";
             Some(
                 view! {
                     <Banner title=title tone=Tone::Critical actions=actions.unwrap_or_else(|| ().into_any())>
@@ -245,7 +250,7 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
         Phase::Cancelled => Some(
             view! {
                 <Banner title="The run was cancelled" tone=Tone::Warning>
-                    "What it had written stays. The next run does the rest."
+                    {if none { "Nothing was written. The next run begins anew." } else { "What it had written stays. The next run does the rest." }}
                 </Banner>
             }
             .into_any(),
@@ -312,10 +317,7 @@ fn row(
     let href = card.map(|card| format!("/people/{}", card.id));
     let what = match step.kind {
         StepKind::Joiner => words::newcomer(&step.changes).into_any(),
-        StepKind::Leaver => {
-            "Not in the source any more, or left there. The sign-in ends, the content stays."
-                .into_any()
-        }
+        StepKind::Leaver => "Not in the source any more, or left there".into_any(),
         StepKind::Undecided => view! {
             {format!("Could be {}. ", candidates.join(" or "))}
             <a href=format!("{home}#decide")>"Decide"</a>
@@ -467,7 +469,11 @@ fn finding(glyph: Glyph, tone: &'static str, title: String, text: String) -> Any
     .into_any()
 }
 
-fn found(findings: &[RunFinding], all: bool, here: &str) -> AnyView {
+fn found(run: &Run, findings: &[RunFinding], all: bool, here: &str) -> AnyView {
+    let none = match run.phase {
+        Phase::Reading | Phase::Planning => "They stand here when the source is read.",
+        _ => "Every record could be read.",
+    };
     let count = findings.len();
     let shown = count.min(if all { FINDINGS_MAX } else { FINDINGS });
     let badge = view! { <Count count=count as u64 what="findings" /> }.into_any();
@@ -511,7 +517,7 @@ fn found(findings: &[RunFinding], all: bool, here: &str) -> AnyView {
     view! {
         <Card title="Findings in the source" id="findings" end=badge flush=true>
             {if count == 0 {
-                view! { <p class="card__body muted">"Every record could be read."</p> }.into_any()
+                view! { <p class="card__body muted">{none}</p> }.into_any()
             } else {
                 view! { <ul class="list findings plain">{items}</ul> }.into_any()
             }}

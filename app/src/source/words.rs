@@ -53,13 +53,11 @@ pub(super) fn outcome(run: &Run) -> String {
     .into_iter()
     .flatten()
     .collect();
-    if parts.is_empty() {
-        match run.phase {
-            Phase::Done => "Nothing changed".into(),
-            _ => String::new(),
-        }
-    } else {
-        parts.join(", ")
+    match run.phase {
+        Phase::Failed | Phase::Cancelled if run.applied == 0 => "Nothing written".into(),
+        Phase::Done if parts.is_empty() && run.dry_run => "Nothing would change".into(),
+        Phase::Done if parts.is_empty() => "Nothing changed".into(),
+        _ => parts.join(", "),
     }
 }
 
@@ -158,31 +156,27 @@ pub(super) const fn readable(readable: Readable) -> (&'static str, Tone) {
     match readable {
         Readable::Yes => ("Can be read", Tone::Positive),
         Readable::Reduced => ("In part", Tone::Warning),
-        Readable::No => ("Cannot be read", Tone::Critical),
+        Readable::No => ("Not read", Tone::Warning),
     }
 }
 
-/// A fault's name and what it means: which record, what is wrong with it.
+/// A fault's name and what it means: which field, which record, what is wrong with it.
 pub(super) fn fault(fault: &Fault) -> (String, String) {
-    let title = match &fault.field {
-        Some(field) => {
-            let known = field.parse::<Attribute>().map(words::attribute);
-            format!(
-                "{} not understood",
-                known.map_or(field.clone(), str::to_owned)
-            )
-        }
-        None => "Record left out".to_owned(),
+    let field = fault.field.as_deref();
+    let known = field.and_then(|field| field.parse::<Attribute>().ok());
+    let title = match (known, field) {
+        _ if fault.left_out => "Record left out".to_owned(),
+        (Some(known), _) => words::attribute(known).to_owned(),
+        (None, Some(field)) => field.to_owned(),
+        (None, None) => "Record".to_owned(),
     };
-    let out = if fault.left_out && fault.field.is_some() {
-        " The record is left out."
-    } else {
-        ""
+    // What is said of a column that is not known here speaks of it by no name.
+    let subject = match (known, field) {
+        (None, Some(field)) => format!("{field} "),
+        _ => String::new(),
     };
-    (
-        title,
-        format!("{}: {}{out}", fault.place, sentence_end(&fault.what)),
-    )
+    let text = format!("{}: {subject}{}", fault.place, sentence_end(&fault.what));
+    (title, text)
 }
 
 fn sentence_end(text: &str) -> String {
@@ -244,10 +238,22 @@ mod tests {
             external_id: None,
             left_out: false,
         });
-        assert_eq!(told.0, "Started not understood");
+        assert_eq!(told.0, "Started");
         assert_eq!(
             told.1,
             "workers.csv, line 12: “31.02.2020” is not a date such as 2019-05-13; left out."
+        );
+        let column = fault(&Fault {
+            place: "workers.csv, first row".into(),
+            field: Some("shoe_size".into()),
+            what: "is not a column that is read; ignored".into(),
+            external_id: None,
+            left_out: false,
+        });
+        assert_eq!(column.0, "shoe_size");
+        assert_eq!(
+            column.1,
+            "workers.csv, first row: shoe_size is not a column that is read; ignored."
         );
     }
 }
