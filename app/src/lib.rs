@@ -32,9 +32,9 @@ pub mod policy;
 #[cfg(feature = "ssr")]
 pub mod portal;
 #[cfg(feature = "ssr")]
-pub mod roles;
-#[cfg(feature = "ssr")]
 pub mod review;
+#[cfg(feature = "ssr")]
+pub mod roles;
 
 /// Every page and form. The server adds its layers and its other doors.
 #[cfg(feature = "ssr")]

@@ -48,6 +48,7 @@ pub fn strength(strength: Strength) -> &'static str {
     }
 }
 
+#[cfg(feature = "ssr")]
 fn label(field: &str) -> String {
     field.parse::<Attribute>().map_or_else(
         |_| {
@@ -79,22 +80,38 @@ pub fn violation(violation: &Violation) -> String {
     match violation {
         Violation::Required { .. } => "Nothing is written here. Fill it in.".into(),
         Violation::TooLong { max, got, .. } => format!("{got} of {max} allowed. Make it shorter."),
-        Violation::TooShort { min, got, .. } => format!("{got} of at least {min} characters. Write more."),
+        Violation::TooShort { min, got, .. } => {
+            format!("{got} of at least {min} characters. Write more.")
+        }
         Violation::BadFormat { expected, .. } => match expected.as_str() {
             "date" => "Not a date. Write it as 2019-05-13.".into(),
             "email" => "Not a mail address. Write it as name@example.com.".into(),
-            "phone" => "Not a number that can be dialled from abroad. Write it as +44 7700 900 418.".into(),
+            "phone" => {
+                "Not a number that can be dialled from abroad. Write it as +44 7700 900 418.".into()
+            }
             "locale" => "Not a language tag. Write it as en-GB.".into(),
             "timezone" => "Not a time zone. Write it as Europe/London.".into(),
-            "photo" => "Not a picture that can be read. Use JPEG, PNG, GIF or WebP of at most 5 MB.".into(),
+            "photo" => {
+                "Not a picture that can be read. Use JPEG, PNG, GIF or WebP of at most 5 MB.".into()
+            }
             other => format!("Not of the right form: {other} is expected."),
         },
-        Violation::ControlCharacters { .. } => "There are characters in it that cannot be shown. Type it anew.".into(),
-        Violation::Unknown { value, allowed, .. } => format!("“{value}” is not known. Allowed: {allowed}."),
+        Violation::ControlCharacters { .. } => {
+            "There are characters in it that cannot be shown. Type it anew.".into()
+        }
+        Violation::Unknown { value, allowed, .. } => {
+            format!("“{value}” is not known. Allowed: {allowed}.")
+        }
         Violation::Duplicate { value, .. } => format!("“{value}” is there twice. Take one away."),
-        Violation::LockedByRule { rule: 0, .. } => "The ERP decides this. It cannot be changed here.".into(),
-        Violation::LockedByRule { rule, .. } => format!("Locked by rule {rule}: the ERP decides this."),
-        Violation::WeakPassword => "Easily guessed. Use a few words that do not belong together.".into(),
+        Violation::LockedByRule { rule: 0, .. } => {
+            "The ERP decides this. It cannot be changed here.".into()
+        }
+        Violation::LockedByRule { rule, .. } => {
+            format!("Locked by rule {rule}: the ERP decides this.")
+        }
+        Violation::WeakPassword => {
+            "Easily guessed. Use a few words that do not belong together.".into()
+        }
         Violation::EmptyRange { .. } => "Ends before it starts. Choose a later end.".into(),
     }
 }
@@ -105,30 +122,66 @@ pub fn violation(violation: &Violation) -> String {
 pub fn problem(problem: &Problem) -> (&'static str, String) {
     let (title, sentence): (&str, &str) = match problem.code {
         "not_found" => ("Nothing here", "There is nothing here for you."),
-        "forbidden" => ("Not yours to change", "This belongs to somebody else. You can read it, but not change it."),
+        "forbidden" => (
+            "Not yours to change",
+            "This belongs to somebody else. You can read it, but not change it.",
+        ),
         "unauthenticated" => ("Not signed in", "The login or the password is not right."),
         "too_many_attempts" => {
             let wait = problem.retry_after.unwrap_or(60);
-            return ("Wait a moment", format!("Too many attempts. Try again in {wait} seconds."));
+            return (
+                "Wait a moment",
+                format!("Too many attempts. Try again in {wait} seconds."),
+            );
         }
         "locked_by_rule" | "invalid" => {
-            let sentences: Vec<_> =
-                problem.violations.iter().map(|wrong| format!("{}: {}", label(wrong.field()), violation(wrong))).collect();
+            let sentences: Vec<_> = problem
+                .violations
+                .iter()
+                .map(|wrong| format!("{}: {}", label(wrong.field()), violation(wrong)))
+                .collect();
             return ("That does not fit yet", sentences.join(" "));
         }
-        "stale_version" => ("Somebody was faster", "Another version was set while you had this open. Look at it, then set yours again."),
-        "run_in_progress" => ("A run is under way", "This source is being read just now. Wait until that run is over."),
+        "stale_version" => (
+            "Somebody was faster",
+            "Another version was set while you had this open. Look at it, then set yours again.",
+        ),
+        "run_in_progress" => (
+            "A run is under way",
+            "This source is being read just now. Wait until that run is over.",
+        ),
         "run_over" => ("The run is over", "This run has ended. Start another one."),
-        "review_over" => ("The review is over", "This review has ended. Open another one if there is a reason."),
+        "review_over" => (
+            "The review is over",
+            "This review has ended. Open another one if there is a reason.",
+        ),
         "already_decided" => ("Decided already", "Somebody has decided this meanwhile."),
-        "login_taken" => ("Login taken", "Somebody has this login already. Choose another one."),
-        "name_taken" => ("Name taken", "There is one of this name already. Choose another one."),
-        "last_administrator" => ("The last administrator", "Somebody has to be system administrator. Give the role to another person first."),
-        "busy" => ("Very busy", "There is more to do than can be done now. Nothing was lost; try again in a moment."),
-        "cross_site" => ("Not from here", "This form came from another site, so nothing was done."),
+        "login_taken" => (
+            "Login taken",
+            "Somebody has this login already. Choose another one.",
+        ),
+        "name_taken" => (
+            "Name taken",
+            "There is one of this name already. Choose another one.",
+        ),
+        "last_administrator" => (
+            "The last administrator",
+            "Somebody has to be system administrator. Give the role to another person first.",
+        ),
+        "busy" => (
+            "Very busy",
+            "There is more to do than can be done now. Nothing was lost; try again in a moment.",
+        ),
+        "cross_site" => (
+            "Not from here",
+            "This form came from another site, so nothing was done.",
+        ),
         "too_large" => ("Too large", "What was sent is too large."),
         "method_not_allowed" => ("Not like this", "This address does not take that."),
-        "internal" => ("Something broke", "This could not be done. Quote the reference when you ask about it."),
+        "internal" => (
+            "Something broke",
+            "This could not be done. Quote the reference when you ask about it.",
+        ),
         _ => ("That did not work", "This could not be done as asked."),
     };
     (title, sentence.to_owned())
@@ -157,11 +210,17 @@ pub fn code_of_status(status: u16) -> &'static str {
 pub fn broken(broken: &Broken) -> String {
     match broken {
         Broken::Changed { seq } => format!("Entry {seq} was changed after it was written."),
-        Broken::OutOfPlace { expected, found } => format!("Entry {expected} is missing; entry {found} stands in its place."),
+        Broken::OutOfPlace { expected, found } => {
+            format!("Entry {expected} is missing; entry {found} stands in its place.")
+        }
         Broken::Unchained { seq } => format!("Entry {seq} does not follow the one before it."),
-        Broken::Forged { seq } => format!("The checkpoint at entry {seq} is not signed by this portal."),
+        Broken::Forged { seq } => {
+            format!("The checkpoint at entry {seq} is not signed by this portal.")
+        }
         Broken::Replaced { seq } => format!("Entry {seq} is not the one that was signed."),
-        Broken::Truncated { last, signed } => format!("The log ends at entry {last}, but entry {signed} was signed."),
+        Broken::Truncated { last, signed } => {
+            format!("The log ends at entry {last}, but entry {signed} was signed.")
+        }
     }
 }
 
@@ -169,12 +228,13 @@ pub fn broken(broken: &Broken) -> String {
 #[must_use]
 pub fn percent(text: &str) -> String {
     use std::fmt::Write as _;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                let _ = write!(out, "%{byte:02X}");
+            }
+            out
+        })
 }

@@ -249,7 +249,8 @@ fn ValueCard(
         // Somebody else's empty fields say nothing; one's own are there to be filled. A name that is
         // made of the two others is not empty.
         .filter(|value| {
-            let fillable = mine && value.resolved.editable && value.attribute != Attribute::DisplayName;
+            let fillable =
+                mine && value.resolved.editable && value.attribute != Attribute::DisplayName;
             value.resolved.value.is_some() || fillable
         })
         .map(|value| row(value, &profile, &reader))

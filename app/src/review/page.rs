@@ -293,7 +293,7 @@ fn thread(
             } else {
                 view! {
                     <ol class="msgs msgs--review">
-                        {review_lines(page.page.items, &page.people, &titles, chosen.is_some(), &wanted.q, reader)}
+                        {review_lines(page.page.items, &page.people, &titles, chosen.is_some(), review.reviewer.id, &wanted.q, reader)}
                     </ol>
                 }
                     .into_any()
@@ -312,6 +312,7 @@ fn review_lines(
     people: &[PersonCard],
     titles: &BTreeMap<ConversationId, String>,
     one_place: bool,
+    reviewer: EmployeeId,
     q: &str,
     reader: &Reader,
 ) -> Vec<AnyView> {
@@ -335,7 +336,7 @@ fn review_lines(
                 .unwrap_or_else(|| "Another conversation".to_owned());
             drawn.push(view! { <li class="rv__place small muted">{title}</li> }.into_any());
         }
-        drawn.push(review_line(line, &people, q, reader));
+        drawn.push(review_line(line, &people, reviewer, q, reader));
     }
     drawn
 }
@@ -343,6 +344,7 @@ fn review_lines(
 fn review_line(
     line: ReviewedMessage,
     people: &BTreeMap<EmployeeId, &PersonCard>,
+    reviewer: EmployeeId,
     q: &str,
     reader: &Reader,
 ) -> AnyView {
@@ -358,6 +360,9 @@ fn review_line(
     };
     let body = match &line.body {
         Some(body) => marked(body, q),
+        None if line.sender == reviewer => {
+            view! { <RedactedLine kind="Your own words" rule="A review is of others’" /> }.into_any()
+        }
         None => view! {
             <RedactedLine kind="Words of somebody outside your line" rule="Hidden by the oversight policy" />
         }

@@ -40,7 +40,10 @@ mod router {
             .route("/console/sources/{id}/decide", post(page::decide))
             .route("/console/sources/{id}/runs", post(run::start))
             .route("/console/sources/{id}/runs/{run}", get(run::show))
-            .route("/console/sources/{id}/runs/{run}/approve", post(run::approve))
+            .route(
+                "/console/sources/{id}/runs/{run}/approve",
+                post(run::approve),
+            )
             .route("/console/sources/{id}/runs/{run}/cancel", post(run::cancel))
     }
 

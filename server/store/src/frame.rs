@@ -1,11 +1,14 @@
 //! What stands around every page: who one is, and what waits.
 
 use chrono::{DateTime, Utc};
-use domain::Viewer;
+use domain::{Action, Viewer};
 use sea_orm::{ConnectionTrait as _, Statement};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Store, people::PersonCard};
+use crate::{
+    Error, Result, Store,
+    people::{self, CARD, PersonCard},
+};
 
 /// The viewer's own card and how they read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,19 +41,20 @@ impl Store {
     /// [`Error::Unauthenticated`] for the system and for people who are not there.
     pub async fn me(&self, viewer: &Viewer) -> Result<Me> {
         let id = viewer.id().ok_or(Error::Unauthenticated)?;
-        let person = self.person(viewer, id).await?;
+        self.allow_about(viewer, id, Action::ReadProfile)?;
         let db = self.db();
+        // One query: every page asks this.
         let row = db
             .query_one_raw(Statement::from_sql_and_values(
                 db.get_database_backend(),
-                "SELECT locale, timezone FROM employees WHERE id = $1",
+                format!("SELECT {CARD}, e.locale, e.timezone FROM employees e WHERE e.id = $1"),
                 [id.0.into()],
             ))
             .await?
             .ok_or(Error::Unauthenticated)?;
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Me {
-            person,
+            person: people::card(&row)?,
             locale: filled(row.try_get("", "locale")?).unwrap_or_else(|| "en-GB".into()),
             timezone: filled(row.try_get("", "timezone")?).unwrap_or_else(|| "UTC".into()),
         })
@@ -61,7 +65,9 @@ impl Store {
     /// # Errors
     /// [`Error::Db`].
     pub async fn frame_counts(&self, viewer: &Viewer) -> Result<Counts> {
-        let Some(id) = viewer.id() else { return Ok(Counts::default()) };
+        let Some(id) = viewer.id() else {
+            return Ok(Counts::default());
+        };
         let db = self.db();
         let sql = "SELECT
             (SELECT COUNT(*) FROM members m JOIN conversations c ON c.id = m.conversation_id
@@ -77,7 +83,10 @@ impl Store {
             ))
             .await?
             .ok_or_else(|| Error::Internal("a query without a row".into()))?;
-        let count = |column| row.try_get::<i64>("", column).map(|count| u64::try_from(count).unwrap_or(0));
+        let count = |column| {
+            row.try_get::<i64>("", column)
+                .map(|count| u64::try_from(count).unwrap_or(0))
+        };
         Ok(Counts {
             unread: count("unread")?,
             open_reviews: count("open_reviews")?,

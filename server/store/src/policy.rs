@@ -439,7 +439,11 @@ const STALE: Error = Error::Conflict("stale_version");
 /// Fails unless `read` is the version in force. Before anything else is checked: what is wrong with
 /// rules that were written beside other ones is not what their author has to know first.
 fn fresh<T: Document>(read: u32, before: &T) -> Result<()> {
-    if read == before.version() { Ok(()) } else { Err(STALE) }
+    if read == before.version() {
+        Ok(())
+    } else {
+        Err(STALE)
+    }
 }
 
 /// Writes the next version of a document.

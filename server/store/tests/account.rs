@@ -234,7 +234,9 @@ async fn a_login_that_nobody_has_costs_a_hash_too() {
         let guesses = (0..200).map(|n| async move {
             let nobody = format!("nobody{n}");
             let origin = Origin::default();
-            let guess = world.store.sign_in(&nobody, "a wrong guess", &origin, false);
+            let guess = world
+                .store
+                .sign_in(&nobody, "a wrong guess", &origin, false);
             guess.await
         });
         let answers = futures::future::join_all(guesses).await;

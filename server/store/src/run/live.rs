@@ -338,9 +338,9 @@ impl Work {
         }
         let read = known.len();
         known.retain(|worker| {
-            self.held.get(&worker.external_id).is_none_or(|held| {
-                held.active != worker.active || held.digest != worker.digest()
-            })
+            self.held
+                .get(&worker.external_id)
+                .is_none_or(|held| held.active != worker.active || held.digest != worker.digest())
         });
         self.totals.unchanged += (read - known.len()) as u64;
     }
