@@ -268,7 +268,10 @@ async fn a_socket_that_stops_reading_is_let_go_and_the_others_are_not_held_up() 
         let conversation = grace.talk_to(&[&noah], None).await;
         let mut hers = Line::open(app, &grace).await;
         let deaf = Line::open(app, &noah).await;
-        assert_eq!(app.running.server.hub.len(), 2);
+        until("both sockets are known", async || {
+            (app.running.server.hub.len() == 2).then_some(())
+        })
+        .await;
         let body = "x".repeat(7_000);
         let mut sent = 0;
         while app.running.server.hub.is_here(noah.id) {

@@ -380,12 +380,16 @@ impl Store {
         }
         let ended = Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await;
         let (ended, moved) = self.unless_lost(run, ended)?;
+        // Whoever sees the run done finds the chart that it made.
+        let charted = if moved {
+            self.refresh_chart().await.map(drop)
+        } else {
+            Ok(())
+        };
         live.change(|run| *run = ended.clone());
         drop(work);
         self.0.runs.forget(run);
-        if moved {
-            self.refresh_chart().await?;
-        }
+        charted?;
         self.tell(Event::RunMoved(run));
         Ok(ended)
     }
