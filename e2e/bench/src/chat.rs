@@ -49,7 +49,7 @@ const PACED: Load = Load {
     pace: Pace::PerSecond(50),
 };
 const FULL: Load = Load {
-    messages: 6_000,
+    messages: 20_000,
     pace: Pace::Unacknowledged(10),
 };
 
