@@ -8,8 +8,8 @@ use store::{org::UnitInfo, people::DirectoryQuery};
 use crate::{
     edge::{AppError, Visit, face},
     ui::{
-        Button, Check, Column, Door, EmptyState, Glyph, Hide, IconLink, Layout, LinkButton,
-        PageHead, Pager, Person, Search, Table,
+        Button, Check, Choice, Column, Door, EmptyState, Glyph, Hide, IconLink, Layout, LinkButton,
+        PageHead, Pager, Person, Search, Table, ToolbarSelect,
         format::{counted, number},
     },
     words::percent,
@@ -55,6 +55,8 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
             let narrowed = !words.is_empty() || query.unit.is_some();
             let total = counted(found.total, "person", "people");
             let sentence = format!("{total} in {}.", counted(units.len() as u64, "unit", "units"));
+            let mut choices = vec![Choice::new("", "Every unit")];
+            choices.extend(units.iter().map(|unit| Choice::new(unit.id.to_string(), unit.name.clone())));
             let here = |cursor: Option<String>| {
                 let unit = query.unit.map(|unit| unit.to_string()).unwrap_or_default();
                 let cursor = cursor.map(|cursor| format!("&cursor={}", percent(&cursor))).unwrap_or_default();
@@ -146,7 +148,15 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
                             <h2 class="visually-hidden" id="results">"Results"</h2>
                             <form class="toolbar" role="search" method="get" action="/people" aria-label="People in this list">
                                 <Search label="Name, title, unit, mail or number" value=words.clone() scope="list" />
-                                {query.unit.map(|unit| view! { <input type="hidden" name="unit" value=unit.to_string() /> })}
+                                // Where there is no room for the list beside, the unit is chosen here; it is sent either way.
+                                <span class="only-medium">
+                                    <ToolbarSelect
+                                        label="Unit"
+                                        name="unit"
+                                        choices=choices
+                                        selected=query.unit.map(|unit| unit.to_string()).unwrap_or_default()
+                                    />
+                                </span>
                                 <Button text="Search" />
                             </form>
                             {list}
