@@ -208,8 +208,8 @@ fn wrong(verdict: &Verdict) -> (String, Option<i64>) {
     }
 }
 
-/// The state of the chain. Nothing is green unless it was verified, and nothing at all once it was
-/// found broken.
+/// The state of the chain. It is called verified only where this browser had it verified, and once it
+/// was found broken nothing is green.
 fn chain(verdict: Option<Verdict>, extent: Extent, reader: &Reader) -> AnyView {
     let signed = match extent.checkpoints.first() {
         Some(last) => format!(

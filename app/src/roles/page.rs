@@ -166,7 +166,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                     .collect::<Vec<_>>();
                 view! {
                     <Card title="Roles" id="roles">
-                        <form class="stack measure" method="post" action=form>
+                        <form class="stack form" method="post" action=form>
                             <p class="muted">"Everybody who signs in is an employee. A role holds from the next click on."</p>
                             <fieldset class="stack stack--tight">
                                 <legend class="visually-hidden">"Roles"</legend>

@@ -144,7 +144,7 @@ async fn new_page(visit: Visit, kind: &'static Kind, typed: Typed) -> Result<Res
                         <Tabs label="Kind of source" tabs=tabs />
                     </div>
                     <Card title=kind.label id="kind">
-                        <form class="stack measure" method="post" action="/console/sources/new">
+                        <form class="stack form" method="post" action="/console/sources/new">
                             <p class="muted">{kind.help}</p>
                             <input type="hidden" name="kind" value=kind.name />
                             {fields(kind, &typed, &[])}
@@ -225,7 +225,7 @@ fn fields(kind: &'static Kind, typed: &Typed, set: &[String]) -> AnyView {
 /// The form that changes a source.
 pub(super) fn change_form(source: &Source, kind: &'static Kind, typed: &Typed) -> AnyView {
     view! {
-        <form class="stack measure" method="post" action=format!("/console/sources/{}", source.id)>
+        <form class="stack form" method="post" action=format!("/console/sources/{}", source.id)>
             {fields(kind, typed, &source.secrets_set)}
             <Field
                 label="Share of leavers that stops a run, in percent"
