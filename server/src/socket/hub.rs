@@ -102,14 +102,22 @@ impl Hub {
         session: Option<SessionId>,
     ) -> (Seat, Inbox) {
         let (frames, inbox) = mpsc::channel(QUEUE);
-        let (close, closed) = watch::channel(None);
+        let (close, mut closed) = watch::channel(None);
         let number = self.0.next.fetch_add(1, Relaxed);
-        self.sockets().entry(employee).or_default().push(Socket {
-            number,
-            session,
-            frames,
-            close,
-        });
+        let mut sockets = self.sockets();
+        if self.0.open.is_closed() {
+            // A handshake that was under way when the portal stopped.
+            close.send_replace(Some(Close::Reconnect));
+            closed.mark_changed();
+        } else {
+            sockets.entry(employee).or_default().push(Socket {
+                number,
+                session,
+                frames,
+                close,
+            });
+        }
+        drop(sockets);
         let seat = Seat {
             hub: self.clone(),
             employee,
@@ -228,9 +236,15 @@ impl Hub {
         }
     }
 
-    /// Returns when every socket has said goodbye; none may come any more.
-    pub async fn emptied(&self) {
+    /// Tells everybody to come back later, those who are just coming in too.
+    pub fn shut(&self) {
         self.0.open.close();
+        self.send_away();
+    }
+
+    /// Returns when every socket has said goodbye.
+    pub async fn emptied(&self) {
+        self.shut();
         self.0.open.wait().await;
     }
 
@@ -306,5 +320,5 @@ pub async fn listen(hub: Hub, store: Store, stop: CancellationToken) {
             Err(RecvError::Closed) => break,
         }
     }
-    hub.send_away();
+    hub.shut();
 }

@@ -404,7 +404,7 @@ async fn when_the_portal_stops_sockets_are_told_to_come_back() {
     with(&[], async |app: &App| {
         let grace = app.person("grace.whitfield").await;
         let mut line = Line::open(app, &grace).await;
-        app.running.server.hub.send_away();
+        app.running.server.hub.shut();
         assert_eq!(line.next().await, Ok(json!({ "t": "reconnect" })));
         assert_eq!(line.end().await, End::Code(1013));
         assert!(app.running.server.hub.is_empty());
