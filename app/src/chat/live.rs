@@ -118,10 +118,13 @@ mod browser {
         _said: Closure<dyn FnMut(MessageEvent)>,
     }
 
+    /// What is called with everything that comes in.
+    type Ear = Rc<dyn Fn(&Live)>;
+
     #[derive(Default)]
     struct Connection {
         socket: RefCell<Option<Socket>>,
-        ears: RefCell<Vec<Rc<dyn Fn(&Live)>>>,
+        ears: RefCell<Vec<Ear>>,
         attempts: Cell<u32>,
         again: RefCell<Option<Timeout>>,
     }
