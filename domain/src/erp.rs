@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Attribute, Value};
 
 /// A person as an ERP has them. References are the ERP's own ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Worker {
     /// The ERP's id; never changes for a person.
     pub external_id: String,
@@ -27,9 +27,41 @@ pub struct Worker {
     pub photo: Option<String>,
     /// When the ERP last changed the record, if it says so.
     pub changed_at: Option<DateTime<Utc>>,
+    /// The first day of work, if the ERP dates it; before it, nobody is here yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_on: Option<NaiveDate>,
+    /// The last day of work, if the ERP dates it; after it, somebody has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_on: Option<NaiveDate>,
+    /// Superiors by dotted line (matrix organization), by external id, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dotted: Vec<String>,
+    /// Who stands in while the person is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<Delegate>,
+}
+
+/// Somebody who stands in for a superior who is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegate {
+    /// Who stands in, by external id.
+    pub to: String,
+    /// The first day of it.
+    pub from: NaiveDate,
+    /// The last day of it; open-ended without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<NaiveDate>,
 }
 
 impl Worker {
+    /// Whether the person works there on `day`: active, begun, and not past the last day.
+    #[must_use]
+    pub fn works_on(&self, day: NaiveDate) -> bool {
+        self.active
+            && self.starts_on.is_none_or(|first| first <= day)
+            && self.ends_on.is_none_or(|last| last >= day)
+    }
+
     /// An attribute's text, if the ERP has one.
     #[must_use]
     pub fn text(&self, attribute: Attribute) -> Option<&str> {
@@ -70,6 +102,24 @@ impl Worker {
         for reference in [&self.manager, &self.unit, &self.photo] {
             put(&[u8::from(reference.is_some())]);
             put(reference.as_deref().unwrap_or_default().as_bytes());
+        }
+        for day in [self.starts_on, self.ends_on] {
+            put(day
+                .map(|day| day.to_string())
+                .unwrap_or_default()
+                .as_bytes());
+        }
+        put(&(self.dotted.len() as u64).to_be_bytes());
+        self.dotted.iter().for_each(|id| put(id.as_bytes()));
+        if let Some(delegate) = &self.delegate {
+            put(b"delegate");
+            put(delegate.to.as_bytes());
+            put(delegate.from.to_string().as_bytes());
+            put(delegate
+                .until
+                .map(|day| day.to_string())
+                .unwrap_or_default()
+                .as_bytes());
         }
         for (attribute, value) in &self.attributes {
             put(attribute.name().as_bytes());

@@ -24,8 +24,7 @@ fn worker(external_id: &str, attributes: &[(Attribute, &str)]) -> Worker {
             .collect(),
         manager: None,
         unit: None,
-        photo: None,
-        changed_at: None,
+        ..Worker::default()
     }
 }
 
@@ -183,7 +182,7 @@ fn any_worker() -> impl Strategy<Value = Worker> {
                 manager,
                 unit,
                 photo,
-                changed_at: None,
+                ..Worker::default()
             },
         )
 }

@@ -8,12 +8,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
-use domain::erp::{Fault, OrgUnit, Photo, Vacancy, Watermark, Worker};
-use futures::stream::BoxStream;
+use domain::{
+    Attribute, Value,
+    client::{Client, Ticket},
+    erp::{Fault, OrgUnit, Photo, Vacancy, Watermark, Worker},
+};
+use futures::stream::{self, BoxStream, StreamExt as _};
 use serde::Serialize;
 
 pub mod csv;
 pub mod demo;
+mod mapped;
 mod net;
 mod odoo;
 mod registry;
@@ -21,6 +26,7 @@ mod table;
 mod words;
 
 pub use csv::CsvFolder;
+pub use mapped::{Preview, preview};
 pub use net::{Guard, Limits};
 pub use odoo::Odoo;
 pub use registry::{KINDS, Kind, Setting, open};
@@ -65,6 +71,85 @@ pub trait ErpAdapter: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// See [`Error`]; [`Error::TooLarge`] over [`PHOTO_BYTES`].
     async fn photo(&self, external_id: &str) -> Result<Option<Photo>, Error>;
+
+    /// The attributes that [`ErpAdapter::write`] can write back; none unless
+    /// the adapter says so.
+    fn writable(&self) -> &[Attribute] {
+        &[]
+    }
+
+    /// Writes one value into the source. When it comes back, the source has
+    /// taken the value; that it keeps it is seen by the next read alone.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the rights are missing or the attribute is
+    /// not [writable](ErpAdapter::writable); [`Error::Rejected`] with what the
+    /// source said; see [`Error`].
+    async fn write(
+        &self,
+        external_id: &str,
+        attribute: Attribute,
+        value: Option<&Value>,
+    ) -> Result<(), Error> {
+        let _ = (external_id, value);
+        Err(Error::Forbidden {
+            what: format!("write {}", attribute.name()),
+        })
+    }
+
+    /// A few raw records as the mapping sees them, for its preview; empty
+    /// where no mapping stands between.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {
+        let _ = limit;
+        Ok(Vec::new())
+    }
+
+    /// Clients in pages, those changed since `since` or all; empty for a
+    /// system that has none.
+    fn clients(&self, since: Option<Watermark>) -> BoxStream<'_, Result<ClientPage, Error>> {
+        let _ = since;
+        stream::empty().boxed()
+    }
+
+    /// Tickets in pages, as [`ErpAdapter::clients`].
+    fn tickets(&self, since: Option<Watermark>) -> BoxStream<'_, Result<TicketPage, Error>> {
+        let _ = since;
+        stream::empty().boxed()
+    }
+}
+
+/// A record as the source has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// Where it stands: `people.xlsx, row 12`, `uid=grace,ou=people`.
+    pub place: String,
+    /// Its fields.
+    pub record: serde_json::Value,
+}
+
+/// Some clients, and how far the pull has come with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientPage {
+    /// Those who could be read.
+    pub clients: Vec<Client>,
+    /// What could not.
+    pub faults: Vec<Fault>,
+    /// Keep it once this page is safe.
+    pub watermark: Watermark,
+}
+
+/// Some tickets, and how far the pull has come with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketPage {
+    /// Those that could be read.
+    pub tickets: Vec<Ticket>,
+    /// What could not.
+    pub faults: Vec<Fault>,
+    /// Keep it once this page is safe.
+    pub watermark: Watermark,
 }
 
 /// The units of an organization and the posts that nobody holds.

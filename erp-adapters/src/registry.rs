@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::mapping::Mapping;
 use serde::Serialize;
 
 use crate::{CsvFolder, ErpAdapter, Error, Guard, Odoo, words::quote};
@@ -17,6 +18,8 @@ pub struct Kind {
     pub help: &'static str,
     /// What has to be known about it, in the order of a form.
     pub settings: &'static [Setting],
+    /// Whether a [`Mapping`] stands between its fields and the attributes.
+    pub mapped: bool,
 }
 
 /// A setting of a source.
@@ -55,6 +58,7 @@ pub const KINDS: &[Kind] = &[
             "Folder",
             "The whole path of a folder that the server can read.",
         )],
+        mapped: false,
     },
     Kind {
         name: "odoo",
@@ -91,10 +95,13 @@ pub const KINDS: &[Kind] = &[
                 )
             },
         ],
+        mapped: false,
     },
 ];
 
-/// Opens a source of the kind `kind`. Nothing is read yet.
+/// Opens a source of the kind `kind`. Nothing is read yet. A kind that is
+/// [mapped](Kind::mapped) follows `mapping`, or without one the mapping that
+/// its preset brings; any other takes no notice of it.
 ///
 /// # Errors
 /// [`Error::Setting`] for a kind, key or value that is not known, a missing
@@ -103,6 +110,7 @@ pub const KINDS: &[Kind] = &[
 pub fn open(
     kind: &str,
     settings: &BTreeMap<String, String>,
+    mapping: Option<&Mapping>,
     guard: &Guard,
 ) -> Result<Box<dyn ErpAdapter>, Error> {
     let Some(known) = KINDS.iter().find(|known| known.name == kind) else {
@@ -164,7 +172,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        let error = open(kind, &settings, &Guard::default()).expect_err("refused");
+        let error = open(kind, &settings, None, &Guard::default()).expect_err("refused");
         assert!(
             matches!(error, Error::Setting { .. } | Error::NotAllowed { .. }),
             "{error:?}"
@@ -214,7 +222,7 @@ mod tests {
         let settings = settings
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();
-        let adapter = open("odoo", &settings, &Guard::default()).expect("an adapter");
+        let adapter = open("odoo", &settings, None, &Guard::default()).expect("an adapter");
         assert!(!format!("{adapter:?}").contains("s3cret"));
     }
 }

@@ -128,10 +128,6 @@ pub(crate) fn blank(external_id: &str) -> Worker {
     Worker {
         external_id: external_id.to_owned(),
         active: true,
-        attributes: std::collections::BTreeMap::new(),
-        manager: None,
-        unit: None,
-        photo: None,
-        changed_at: None,
+        ..Worker::default()
     }
 }

@@ -261,7 +261,7 @@ pub async fn create(visit: Visit, posted: Posted) -> Result<Response, AppError> 
         .into_iter()
         .chain(secrets.clone())
         .collect();
-    if let Err(error) = erp_adapters::open(kind.name, &all, &visit.portal.site.guard) {
+    if let Err(error) = erp_adapters::open(kind.name, &all, None, &visit.portal.site.guard) {
         typed.refuse(&error);
         return new_page(visit, kind, typed).await;
     }
@@ -304,7 +304,7 @@ pub async fn change(
     all.retain(|key, _| kept.secrets_set.contains(key));
     all.extend(settings.clone());
     all.extend(secrets.clone());
-    if let Err(error) = erp_adapters::open(kind.name, &all, &visit.portal.site.guard) {
+    if let Err(error) = erp_adapters::open(kind.name, &all, None, &visit.portal.site.guard) {
         typed.refuse(&error);
         return page::page(visit, source, Some(typed), None).await;
     }
@@ -346,7 +346,7 @@ mod tests {
     fn what_an_adapter_refuses_stands_at_its_field() {
         let mut typed = Typed::default();
         let settings = BTreeMap::from([("folder".to_owned(), "data/erp".to_owned())]);
-        let error = erp_adapters::open("csv", &settings, &erp_adapters::Guard::default())
+        let error = erp_adapters::open("csv", &settings, None, &erp_adapters::Guard::default())
             .expect_err("a path that is not whole");
         typed.refuse(&error);
         let told = typed.error("folder").expect("told at the folder");

@@ -44,7 +44,7 @@ pub async fn test(visit: Visit, Path(source): Path<String>) -> Result<Response, 
     let store = &visit.portal.store;
     let kept = store.source(&visit.viewer, source).await?;
     let settings = store.source_settings(&visit.viewer, source).await?;
-    let tested = match erp_adapters::open(&kept.kind, &settings, &visit.portal.site.guard) {
+    let tested = match erp_adapters::open(&kept.kind, &settings, None, &visit.portal.site.guard) {
         Err(error) => Err(error),
         Ok(adapter) => tokio::time::timeout(TEST, adapter.probe())
             .await

@@ -66,7 +66,7 @@ pub fn new_source(
     if !viewer.can(Action::ManageSources) {
         return Err(Error::NotFound);
     }
-    erp_adapters::open(kind, &settings, guard).map_err(|error| match error {
+    erp_adapters::open(kind, &settings, None, guard).map_err(|error| match error {
         erp_adapters::Error::Setting { key, what } => Violation::BadFormat {
             field: key,
             expected: what,

@@ -88,7 +88,7 @@ impl Driver {
         let run = self.store.run(&viewer, id).await?;
         let source = self.store.source(&viewer, run.source).await?;
         let settings = self.store.source_settings(&viewer, run.source).await?;
-        let adapter = erp_adapters::open(&source.kind, &settings, &self.guard)?;
+        let adapter = erp_adapters::open(&source.kind, &settings, None, &self.guard)?;
         if run.phase == Phase::Reading {
             let watermark = self.read(&run, adapter.as_ref()).await?;
             self.remember(id, watermark);

@@ -262,8 +262,7 @@ fn company() -> (Vec<OrgUnit>, Vec<Worker>) {
                 .collect(),
             manager: (n > 0).then(|| format!("E{:06}", (n - 1) / 10)),
             unit: Some(format!("U{}", n % UNITS)),
-            photo: None,
-            changed_at: None,
+            ..Worker::default()
         }
     });
     (units.collect(), workers.collect())

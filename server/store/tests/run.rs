@@ -36,8 +36,7 @@ fn worker(id: &str, name: &str, manager: Option<&str>, unit: Option<&str>) -> Wo
             .collect(),
         manager: manager.map(str::to_owned),
         unit: unit.map(str::to_owned),
-        photo: None,
-        changed_at: None,
+        ..Worker::default()
     }
 }
 

@@ -51,8 +51,7 @@ async fn fill(world: &World) {
                 attributes: says,
                 manager: None,
                 unit: None,
-                photo: None,
-                changed_at: None,
+                ..Worker::default()
             };
             let manager = (at > 0).then(|| ids[(at - 1) / 8].0);
             let values: [sea_orm::Value; 5] = [

@@ -313,8 +313,7 @@ impl World {
             attributes,
             manager: None,
             unit: None,
-            photo: None,
-            changed_at: None,
+            ..Worker::default()
         };
         let digest = worker.digest().to_vec();
         let record = serde_json::json!({ "worker": worker, "photo": null }).to_string();
