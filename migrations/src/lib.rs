@@ -9,6 +9,7 @@ use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 pub use sea_orm_migration::MigratorTrait;
 
 mod m0001_foundation;
+mod m0003_journal;
 
 /// Runs the steps that a database lacks.
 #[derive(Debug)]
@@ -17,7 +18,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_foundation::Step)]
+        vec![
+            Box::new(m0001_foundation::Step),
+            Box::new(m0003_journal::Step),
+        ]
     }
 }
 
