@@ -23,6 +23,7 @@ mod net;
 mod odoo;
 mod registry;
 mod table;
+mod tryton;
 mod words;
 
 pub use csv::CsvFolder;
@@ -30,6 +31,7 @@ pub use mapped::{Preview, preview};
 pub use net::{Guard, Limits};
 pub use odoo::Odoo;
 pub use registry::{KINDS, Kind, Setting, open};
+pub use tryton::Tryton;
 
 /// Largest photo that is taken from a source, in bytes: 8 MiB.
 pub const PHOTO_BYTES: u64 = 8 << 20;

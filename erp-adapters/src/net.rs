@@ -13,14 +13,15 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use reqwest::{
-    Client, RequestBuilder, Response, StatusCode, Url,
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::Serialize;
+use tokio::net::TcpStream;
 
 use crate::Error;
 
@@ -81,6 +82,53 @@ impl Guard {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// A connection to `host`, for what is not HTTP: the address that was
+    /// judged is the one connected to.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::Unreachable`], [`Error::TimedOut`].
+    pub(crate) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Error> {
+        let host = plain(host);
+        let connect = async {
+            let unreachable = || Error::Unreachable {
+                what: format!("no connection to {host}, port {port}"),
+            };
+            let mut failure = unreachable();
+            let addresses = tokio::net::lookup_host((host.as_str(), port))
+                .await
+                .map_err(|_| unreachable())?;
+            for address in addresses {
+                match self.hosts.judge(&host, address.ip()) {
+                    Ok(()) => match TcpStream::connect(address).await {
+                        Ok(stream) => return Ok(stream),
+                        Err(error) => {
+                            tracing::debug!(%error, %address, "no connection");
+                            failure = unreachable();
+                        }
+                    },
+                    Err(refused) => failure = refused.into(),
+                }
+            }
+            Err(failure)
+        };
+        let after = self.limits.connect;
+        tokio::time::timeout(after, connect)
+            .await
+            .unwrap_or(Err(Error::TimedOut { after }))
+    }
+
+    /// Whether `host` is listed, and so may be talked to without TLS.
+    pub(crate) fn lists(&self, host: &str) -> bool {
+        let host = plain(host);
+        let literal = host.parse().ok();
+        self.hosts.lists(&host, literal)
+    }
+
+    /// How long and how much an ERP may answer.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// A client for everything below `base`, an `https` address.
@@ -156,6 +204,8 @@ pub(crate) struct Answer {
     pub(crate) media_type: String,
     /// How long to wait, when the ERP said so.
     pub(crate) retry_after: Option<Duration>,
+    /// When it was given by the ERP's own clock.
+    pub(crate) date: Option<DateTime<Utc>>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -181,10 +231,55 @@ impl Http {
         self.send(self.client.get(self.below(path)?)).await
     }
 
-    fn below(&self, path: &str) -> Result<Url, Error> {
+    /// Sends a question to `url`, which has to be of the base's own origin.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, Error> {
+        if url.origin() != self.base.origin() {
+            return Err(foreign(&url));
+        }
+        let mut request = self.client.request(method, url).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        self.send(request).await
+    }
+
+    /// The address of `path` below the base.
+    pub(crate) fn below(&self, path: &str) -> Result<Url, Error> {
         self.base.join(path).map_err(|_| Error::Rejected {
             what: format!("has no path {path}"),
         })
+    }
+
+    /// Where a link leads that an answer of `from` holds, relative or whole.
+    ///
+    /// The key would go with the question, so a link to another scheme, host
+    /// or port is refused. One thing is mended: a service on this machine that
+    /// calls itself by another of the machine's own names (`localhost` for
+    /// `127.0.0.1`) is asked where it was asked before, if the link stays below
+    /// the base; the other name itself is never connected to.
+    pub(crate) fn link(&self, link: &str, from: &Url) -> Result<Url, Error> {
+        let mut url = from.join(link).map_err(|_| Error::Malformed {
+            record: "the answer".into(),
+            field: "the next link".into(),
+            what: "is not an address".into(),
+        })?;
+        if url.origin() == self.base.origin() {
+            return Ok(url);
+        }
+        let same = url.scheme() == self.base.scheme()
+            && url.port_or_known_default() == self.base.port_or_known_default()
+            && [&url, &self.base].into_iter().all(is_this_machine)
+            && url.path().starts_with(self.base.path());
+        if !same || url.set_host(self.base.host_str()).is_err() {
+            return Err(foreign(&url));
+        }
+        Ok(url)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Error> {
@@ -204,6 +299,9 @@ impl Http {
             .map(|kind| kind.trim().to_ascii_lowercase())
             .unwrap_or_default();
         let retry_after = wait(text(headers, &RETRY_AFTER), text(headers, &DATE));
+        let date = DateTime::parse_from_rfc2822(text(headers, &DATE))
+            .ok()
+            .map(|date| date.with_timezone(&Utc));
         let status = response.status();
         let mut body = Vec::new();
         while let Some(part) = response
@@ -223,6 +321,7 @@ impl Http {
             status,
             media_type,
             retry_after,
+            date,
             body,
         })
     }
@@ -278,6 +377,34 @@ fn wait(retry_after: &str, date: &str) -> Option<Duration> {
     let until = DateTime::parse_from_rfc2822(retry_after).ok()?;
     let now = DateTime::parse_from_rfc2822(date).ok()?;
     Some((until - now).to_std().unwrap_or_default())
+}
+
+/// The target of rel `next` in a `Link` header: `<https://…?page=2>; rel="next", <…>; rel="last"`.
+fn next_of(links: &str) -> Option<String> {
+    links.split('<').skip(1).find_map(|link| {
+        let (target, about) = link.split_once('>')?;
+        let about = about.to_ascii_lowercase().replace(['"', ' '], "");
+        let is_next = about
+            .split([';', ','])
+            .any(|one| one.strip_prefix("rel=") == Some("next"));
+        is_next.then(|| target.trim().to_owned())
+    })
+}
+
+fn foreign(url: &Url) -> Error {
+    Error::NotAllowed {
+        host: url.host_str().unwrap_or("a link without a host").to_owned(),
+        why: "a link of the answer leads away from the address that was entered",
+    }
+}
+
+/// Whether the host is a name or address of the machine itself.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().map(plain).unwrap_or_default();
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A host in the form in which it is compared.
@@ -598,6 +725,66 @@ mod tests {
             .await
             .expect_err("nobody listens");
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_link_stays_with_its_service() {
+        let guard = Guard::new(["127.0.0.1"]).expect("a list");
+        let http = guard
+            .open("url", "http://127.0.0.1:8080/odata/v2/sf")
+            .expect("a client");
+        let from = http.below("User?$top=1").expect("an address");
+        let leads = |link: &str| http.link(link, &from).map(String::from);
+        for (link, to) in [
+            (
+                "User?$skiptoken=10",
+                "http://127.0.0.1:8080/odata/v2/sf/User?$skiptoken=10",
+            ),
+            ("/other?page=2", "http://127.0.0.1:8080/other?page=2"),
+            ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x"),
+            (
+                "http://localhost:8080/odata/v2/sf/User?$skiptoken=10",
+                "http://127.0.0.1:8080/odata/v2/sf/User?$skiptoken=10",
+            ),
+        ] {
+            assert_eq!(leads(link).as_deref(), Ok(to));
+        }
+        for foreign in [
+            "https://127.0.0.1:8080/odata/v2/sf/User",
+            "http://127.0.0.1:8081/odata/v2/sf/User",
+            "http://localhost:8080/elsewhere",
+            "http://localhost:8080/odata/v2/sf/../../admin",
+            "http://erp.example:8080/odata/v2/sf/User",
+            "//erp.example/odata/v2/sf/User",
+            "http://169.254.169.254/latest",
+            "file:///etc/passwd",
+        ] {
+            let refused = leads(foreign);
+            assert!(
+                matches!(refused, Err(Error::NotAllowed { .. })),
+                "{foreign}: {refused:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_to_another_origin_is_not_sent() {
+        let guard = Guard::new(["127.0.0.1"]).expect("a list");
+        let http = guard.open("url", "http://127.0.0.1:1/").expect("a client");
+        let away = Url::parse("http://127.0.0.1:2/").expect("an address");
+        let sent = http.ask(Method::GET, away, HeaderMap::new(), None).await;
+        assert!(matches!(sent, Err(Error::NotAllowed { .. })), "{sent:?}");
+    }
+
+    #[test]
+    fn the_next_page_of_a_link_header_is_found() {
+        let links = r#"<https://erp.example/p?page=1>; rel="first", <https://erp.example/p?page=3,4>; title="x"; rel=next"#;
+        assert_eq!(
+            next_of(links).as_deref(),
+            Some("https://erp.example/p?page=3,4")
+        );
+        assert_eq!(next_of(r#"<https://erp.example/p>; rel="prev""#), None);
+        assert_eq!(next_of(""), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::mapping::Mapping;
 use serde::Serialize;
 
-use crate::{CsvFolder, ErpAdapter, Error, Guard, Odoo, words::quote};
+use crate::{CsvFolder, ErpAdapter, Error, Guard, Odoo, Tryton, words::quote};
 
 /// A kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -97,6 +97,29 @@ pub const KINDS: &[Kind] = &[
         ],
         mapped: false,
     },
+    Kind {
+        name: "tryton",
+        label: "Tryton 8",
+        help: "Reads employees, their supervisors, companies, photos and clients of Tryton 8 or newer over its REST door. \
+               Tryton has no departments: each company is a unit.",
+        settings: &[
+            setting(
+                "url",
+                "Address",
+                "Where Tryton is, such as https://tryton.example.",
+            ),
+            setting("database", "Database", "The name of the database."),
+            Setting {
+                secret: true,
+                ..setting(
+                    "key",
+                    "Key",
+                    "The key of a user application of the kind REST, validated in Tryton under the user's preferences.",
+                )
+            },
+        ],
+        mapped: false,
+    },
 ];
 
 /// Opens a source of the kind `kind`. Nothing is read yet. A kind that is
@@ -150,16 +173,21 @@ pub fn open(
         ));
     }
     let needed = |key| get(key).unwrap_or_default();
-    Ok(if kind == "csv" {
-        Box::new(CsvFolder::new(needed("folder"))?)
-    } else {
-        Box::new(Odoo::new(
+    Ok(match kind {
+        "csv" => Box::new(CsvFolder::new(needed("folder"))?),
+        "tryton" => Box::new(Tryton::new(
+            guard,
+            needed("url"),
+            needed("database"),
+            needed("key"),
+        )?),
+        _ => Box::new(Odoo::new(
             guard,
             needed("url"),
             get("database"),
             needed("api_key"),
             get("number_field"),
-        )?)
+        )?),
     })
 }
 
@@ -184,7 +212,7 @@ mod tests {
     fn what_cannot_be_right_is_refused_before_anything_is_read() {
         assert_eq!(
             refused("sap", &[]),
-            "kind “sap” is not known; allowed: csv, odoo"
+            "kind “sap” is not known; allowed: csv, odoo, tryton"
         );
         assert_eq!(
             refused("csv", &[("path", "/x")]),
