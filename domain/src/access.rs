@@ -125,6 +125,10 @@ pub enum Relation {
     Myself,
     /// Above in the chain of command, at any distance.
     Superior,
+    /// A superior by dotted line, and not in the chain of command.
+    DottedSuperior,
+    /// Standing in for somebody above who is away.
+    StandIn,
     /// In the same unit.
     Colleague,
     /// None of these. Actions that are about nobody are judged as a stranger's.
@@ -133,9 +137,11 @@ pub enum Relation {
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Myself,
         Self::Superior,
+        Self::DottedSuperior,
+        Self::StandIn,
         Self::Colleague,
         Self::Stranger,
     ];
@@ -175,12 +181,19 @@ actions! {
     ReadPrivateAttributes: [Myself] [Hr];
     /// Change a profile's own values.
     EditProfile: [Myself] [];
+    /// Propose a correction of a value that the ERP decides.
+    ProposeCorrections: [Myself] [];
+    /// See and decide proposed corrections. The corrections policy has to name one as approver too.
+    DecideCorrections: [Superior] [Hr];
     /// See the organization's chart and its findings.
     ReadOrganization: [] [Employee];
     /// Start a conversation and write in one's own.
     Converse: [] [Employee];
-    /// Open a review of somebody's words. The oversight policy has to allow it too.
-    OpenReview: [Superior] [];
+    /// Open a review of somebody's words. The oversight policy has to allow it too,
+    /// by the line and by each of the other two relations.
+    OpenReview: [Superior, DottedSuperior, StandIn] [];
+    /// Name who stands in for a superior who is away.
+    SetDelegate: [Myself] [Hr];
     /// See who looked at one's words.
     ReadLookedAt: [Myself] [];
     /// See and end one's own sign-ins.
@@ -238,7 +251,8 @@ pub fn matrix() -> String {
 
     let mut table = String::from(
         "What somebody with a role (beside being an employee) may do, by how they stand to the person concerned:\n\
-         m the same person   s a superior   c a colleague in the unit   x a stranger, or it is about nobody   - no\n\n",
+         m the same person   s a superior   d a superior by dotted line   i who stands in for a superior\n\
+         c a colleague in the unit   x a stranger, or it is about nobody   - no\n\n",
     );
     let mut row = |name: &str, cells: Vec<&str>| {
         table += &format!("{name:<21}");
@@ -258,7 +272,7 @@ pub fn matrix() -> String {
                     '-'
                 }
             };
-            "mscx".chars().zip(Relation::ALL).map(letter).collect()
+            "msdicx".chars().zip(Relation::ALL).map(letter).collect()
         };
         let cells: Vec<_> = columns.iter().map(|(_, viewer)| cell(viewer)).collect();
         row(

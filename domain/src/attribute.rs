@@ -197,6 +197,8 @@ catalogue! {
     Manager "manager" Kind::Person, Everyone, false, Work;
     /// First day at work.
     StartDate "startDate" Kind::Date, Everyone, false, Work;
+    /// Last day at work, once it is known.
+    EndDate "endDate" Kind::Date, Chain, false, Work;
     /// Place of work.
     Location "location" Kind::Line(120), Everyone, true, Reach;
     /// Mail address at work.

@@ -19,7 +19,7 @@ pub struct Worker {
     /// one that it has and that is empty is `None`. `manager`, `department`,
     /// `photos` and `active` stand in the fields of their own.
     pub attributes: BTreeMap<Attribute, Option<Value>>,
-    /// The superior's external id.
+    /// The superior's external id, or that of a [`Vacancy`].
     pub manager: Option<String>,
     /// The unit's external id.
     pub unit: Option<String>,
@@ -60,6 +60,34 @@ impl Worker {
         self.active
             && self.starts_on.is_none_or(|first| first <= day)
             && self.ends_on.is_none_or(|last| last >= day)
+    }
+
+    /// The next day after `day` on which [`Worker::works_on`] answers otherwise:
+    /// the first day of somebody who begins, the day after the last one of
+    /// somebody who goes. None where no date lies ahead.
+    #[must_use]
+    pub fn turns_after(&self, day: NaiveDate) -> Option<NaiveDate> {
+        if !self.active || self.starts_on > self.ends_on.or(Some(NaiveDate::MAX)) {
+            return None;
+        }
+        match self.starts_on {
+            Some(first) if first > day => Some(first),
+            _ => self.ends_on.filter(|last| *last >= day)?.succ_opt(),
+        }
+    }
+
+    /// The same with its dates among its attributes, where people see them.
+    #[must_use]
+    pub fn dated(mut self) -> Self {
+        let text = |day: NaiveDate| Some(Value::from(day.to_string()));
+        if let Some(first) = self.starts_on {
+            let said = self.attributes.entry(Attribute::StartDate).or_default();
+            *said = said.take().or_else(|| text(first));
+        }
+        if let Some(last) = self.ends_on {
+            self.attributes.insert(Attribute::EndDate, text(last));
+        }
+        self
     }
 
     /// An attribute's text, if the ERP has one.
@@ -167,7 +195,7 @@ pub struct Vacancy {
     pub title: String,
     /// The unit's external id.
     pub unit: Option<String>,
-    /// The superior's external id.
+    /// The superior's external id, or that of another vacant post.
     pub manager: Option<String>,
 }
 

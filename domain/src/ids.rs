@@ -63,6 +63,10 @@ ids! {
     MessageId
     /// A review: a superior's stated, limited look at somebody's words.
     ReviewId
+    /// A correction of a value that somebody proposed.
+    CorrectionId
+    /// A time in which somebody stands in for a superior.
+    DelegationId
     /// A signed-in browser or an issued token.
     SessionId
 }

@@ -6,7 +6,7 @@
 //! fails and never grants: the broken edge is dropped and told as a [`Finding`].
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::{HashMap, HashSet, hash_map},
     hash::{BuildHasherDefault, Hash, Hasher},
 };
 
@@ -34,6 +34,13 @@ pub enum Superior {
     Is(EmployeeId),
     /// A reference that no person has.
     Unknown(String),
+    /// A post that nobody holds: whoever is next above it takes its place.
+    Vacant {
+        /// The post, as people know it.
+        post: String,
+        /// Who is next above, by [`next_up`].
+        above: Option<EmployeeId>,
+    },
 }
 
 /// A unit as the chart's input has it.
@@ -68,6 +75,16 @@ pub enum Finding {
         employee: EmployeeId,
         /// How the data names the superior.
         reference: String,
+    },
+    /// Somebody whose superior's post nobody holds. Without one above, nobody
+    /// oversees them until it is taken.
+    VacantManager {
+        /// Whose superior.
+        employee: EmployeeId,
+        /// The post.
+        post: String,
+        /// Who oversees them meanwhile.
+        above: Option<EmployeeId>,
     },
     /// A unit with more than one head.
     SeveralHeads {
@@ -343,6 +360,59 @@ impl OrgChart {
     }
 }
 
+/// Who is next above a vacant post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextUp {
+    /// A person.
+    Is(EmployeeId),
+    /// Nobody: the last post of the way has no superior, or one whom nobody knows.
+    Nobody,
+    /// Nobody: the posts are each other's superiors.
+    Circle,
+}
+
+/// Passes through vacant posts: who is next above each of `posts`, which are an
+/// id and the reference to a superior. A reference is a `person` if one has it,
+/// else another of the posts. In time linear in the number of posts; of a post
+/// that is given twice the first counts.
+#[must_use]
+pub fn next_up<'a>(
+    posts: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    person: impl Fn(&str) -> Option<EmployeeId>,
+) -> HashMap<&'a str, NextUp> {
+    let mut above: HashMap<&str, Option<&str>> = HashMap::new();
+    for (post, superior) in posts {
+        above.entry(post).or_insert(superior);
+    }
+    let mut found: HashMap<&str, NextUp> = HashMap::with_capacity(above.len());
+    for start in above.keys().copied() {
+        let mut way = Vec::new();
+        let mut on_the_way = HashSet::new();
+        let mut at = start;
+        let end = loop {
+            if let Some(known) = found.get(at) {
+                break *known;
+            }
+            if !on_the_way.insert(at) {
+                break NextUp::Circle;
+            }
+            way.push(at);
+            let Some(superior) = above[at] else {
+                break NextUp::Nobody;
+            };
+            if let Some(id) = person(superior) {
+                break NextUp::Is(id);
+            }
+            match above.get_key_value(superior) {
+                Some((post, _)) => at = post,
+                None => break NextUp::Nobody,
+            }
+        };
+        found.extend(way.into_iter().map(|post| (post, end)));
+    }
+    found
+}
+
 /// A chart of more than four thousand million people is not one.
 fn number(i: usize) -> u32 {
     u32::try_from(i).expect("fewer than 2^32 people")
@@ -412,6 +482,17 @@ fn superiors(
         };
         let finding = match &member.manager {
             Superior::Nobody => return NOBODY,
+            Superior::Vacant { post, above } => {
+                // Nobody stands above themselves by way of a post.
+                let above = above.filter(|above| *above != employee);
+                let place = above.and_then(|above| index.get(&above).copied());
+                findings.push(Finding::VacantManager {
+                    employee,
+                    post: post.clone(),
+                    above: above.filter(|_| place.is_some()),
+                });
+                return place.unwrap_or(NOBODY);
+            }
             Superior::Is(id) if *id == employee => Finding::SelfManaged { employee },
             Superior::Is(id) => match index.get(id) {
                 Some(place) => return *place,

@@ -13,6 +13,10 @@ pub enum Kind {
     AttributeRules,
     /// Who may review, [`crate::review::Oversight`].
     Oversight,
+    /// Which source is heard first, [`crate::sourcing::Priority`].
+    SourcePriority,
+    /// Who decides about corrections, [`crate::correction::Corrections`].
+    Corrections,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
         match self {
             Self::AttributeRules => "attribute_rules",
             Self::Oversight => "oversight",
+            Self::SourcePriority => "source_priority",
+            Self::Corrections => "corrections",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{EmployeeId, UnitId, Violation, policy, text};
+use crate::{EmployeeId, Relation, UnitId, Violation, policy, text};
 
 /// When the reviewer has to have been above the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +48,52 @@ pub struct OversightRule {
     /// Whether units below cannot say otherwise.
     #[serde(default)]
     pub enforced: bool,
+    /// Whether superiors by dotted line may review those who report to them so.
+    #[serde(default)]
+    pub dotted: bool,
+    /// Whether who stands in for a superior may review in that time.
+    #[serde(default)]
+    pub delegates: bool,
+}
+
+impl OversightRule {
+    /// Whether it lets somebody review who stands so to the writer.
+    #[must_use]
+    pub const fn lets(&self, by: By) -> bool {
+        self.on
+            && match by {
+                By::Line => true,
+                By::Dotted => self.dotted,
+                By::Delegate(_) => self.delegates,
+            }
+    }
+}
+
+/// By which relation somebody reviews.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case", tag = "by", content = "on_behalf_of")]
+pub enum By {
+    /// Above in the chain of command.
+    #[default]
+    Line,
+    /// A superior by dotted line.
+    Dotted,
+    /// Standing in for this superior.
+    Delegate(EmployeeId),
+}
+
+impl By {
+    /// The relation in the table of permissions.
+    #[must_use]
+    pub const fn relation(self) -> Relation {
+        match self {
+            Self::Line => Relation::Superior,
+            Self::Dotted => Relation::DottedSuperior,
+            Self::Delegate(_) => Relation::StandIn,
+        }
+    }
 }
 
 /// The oversight policy. Without a rule, nothing may be reviewed.
@@ -132,6 +178,14 @@ impl Span {
     pub fn contains(&self, at: DateTime<Utc>) -> bool {
         self.from <= at && self.to.is_none_or(|to| at < to)
     }
+
+    /// What is in both; none where nothing is.
+    #[must_use]
+    pub fn overlap(&self, other: Self) -> Option<Self> {
+        let from = self.from.max(other.from);
+        let to = self.to.into_iter().chain(other.to).min();
+        to.is_none_or(|to| from < to).then_some(Self { from, to })
+    }
 }
 
 /// When `superior` was above `subject`, at any distance: in order, apart, none empty.
@@ -212,6 +266,26 @@ pub struct Reach {
     pub now: bool,
     /// When above the writer, by the chart's history.
     pub spans: Vec<Span>,
+}
+
+impl Reach {
+    /// What is left of a superior's reach to whoever stands in for them during
+    /// `time`, asked at `now`: nothing before and after, and in it what the
+    /// superior has, of words no others than those written in it.
+    #[must_use]
+    pub fn in_place(&self, time: Span, now: DateTime<Utc>) -> Self {
+        if !time.contains(now) {
+            return Self::default();
+        }
+        Self {
+            now: self.now,
+            spans: self
+                .spans
+                .iter()
+                .filter_map(|span| span.overlap(time))
+                .collect(),
+        }
+    }
 }
 
 /// Whether words written at `sent_at` by somebody under `rule` may be read.

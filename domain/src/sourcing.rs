@@ -152,6 +152,62 @@ impl Rules {
     }
 }
 
+/// Which source is heard first where several speak of one person: a whole
+/// document, set at once and versioned as one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Priority {
+    /// Counts up with every set; 0 before the first.
+    pub version: u32,
+    /// The order for everything. Sources that are not in it come after those that
+    /// are, in the order in which they were connected.
+    pub order: Vec<SourceId>,
+    /// Another order for some attributes; sources that are not in it come after
+    /// those that are, as above.
+    #[serde(default)]
+    pub attributes: BTreeMap<Attribute, Vec<SourceId>>,
+}
+
+impl Priority {
+    /// The next version. An attribute with an empty list has no order of its own.
+    ///
+    /// # Errors
+    /// [`Violation::Duplicate`] if an order names a source twice.
+    pub fn succeed(
+        &self,
+        order: Vec<SourceId>,
+        mut attributes: BTreeMap<Attribute, Vec<SourceId>>,
+    ) -> Result<Self, Violation> {
+        attributes.retain(|_, order| !order.is_empty());
+        for order in attributes.values().chain([&order]) {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = order.iter().find(|source| !seen.insert(**source)) {
+                return Err(Violation::Duplicate {
+                    field: "order".into(),
+                    value: twice.to_string(),
+                });
+            }
+        }
+        Ok(Self {
+            version: self.version + 1,
+            order,
+            attributes,
+        })
+    }
+
+    /// A source's place for an attribute: the least is heard first. Those that no
+    /// order names have the same.
+    #[must_use]
+    pub fn place(&self, attribute: Attribute, source: SourceId) -> (u8, usize) {
+        let find = |order: &[SourceId]| order.iter().position(|one| *one == source);
+        let own = self.attributes.get(&attribute).and_then(|own| find(own));
+        match (own, find(&self.order)) {
+            (Some(at), _) => (0, at),
+            (None, Some(at)) => (1, at),
+            (None, None) => (2, 0),
+        }
+    }
+}
+
 /// The rule that decides about one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {

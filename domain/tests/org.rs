@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     EmployeeId, Relation, UnitId,
-    org::{Finding, Member, OrgChart, Superior, Unit},
+    org::{Finding, Member, NextUp, OrgChart, Superior, Unit, next_up},
 };
 use proptest::{collection::vec, prelude::*};
 use uuid::Uuid;
@@ -67,6 +67,15 @@ impl Oracle {
                     findings.push(Finding::MissingManager {
                         employee: *id,
                         reference: above.to_string(),
+                    });
+                }
+                Superior::Vacant { post, above } => {
+                    let above = above.filter(|above| above != id && people.contains(above));
+                    manager.extend(above.map(|above| (*id, above)));
+                    findings.push(Finding::VacantManager {
+                        employee: *id,
+                        post: post.clone(),
+                        above,
                     });
                 }
                 Superior::Unknown(reference) => {
@@ -262,6 +271,8 @@ fn garbage() -> impl Strategy<Value = Vec<Member>> {
         1 => Just(Superior::Nobody),
         6 => (0..16usize).prop_map(below),
         1 => "[A-Z]{1,3}".prop_map(Superior::Unknown),
+        2 => proptest::option::of((0..16usize).prop_map(person))
+            .prop_map(|above| Superior::Vacant { post: "P".into(), above }),
     ];
     vec((0..14usize, superior), 0..20).prop_map(|members| {
         members
@@ -374,6 +385,116 @@ proptest! {
             }
         }
     }
+}
+
+/// Posts `p0` … with their superiors: a person, a post (also one that is not there), nobody.
+fn posts() -> impl Strategy<Value = Vec<(String, Option<String>)>> {
+    let superior = prop_oneof![
+        1 => Just(None),
+        2 => (0..4usize).prop_map(|i| Some(format!("e{i}"))),
+        6 => (0..9usize).prop_map(|i| Some(format!("p{i}"))),
+    ];
+    vec((0..8usize, superior), 0..10).prop_map(|posts| {
+        let post = |(i, superior)| (format!("p{i}"), superior);
+        posts.into_iter().map(post).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn vacant_posts_are_passed_through_as_one_walks(posts in posts()) {
+        // Two of the four are people, and a post that bears a person's id is that person.
+        let who = |reference: &str| match reference {
+            "e0" => Some(person(0)),
+            "e1" | "p7" => Some(person(1)),
+            _ => None,
+        };
+        let found = next_up(posts.iter().map(|(post, above)| (post.as_str(), above.as_deref())), who);
+        let above = |post: &str| posts.iter().find(|(id, _)| id == post).map(|(_, above)| above.as_deref());
+        for (post, _) in &posts {
+            let mut walked = vec![post.as_str()];
+            let expected = loop {
+                match above(walked[walked.len() - 1]) {
+                    None | Some(None) => break NextUp::Nobody,
+                    Some(Some(next)) => match who(next) {
+                        Some(id) => break NextUp::Is(id),
+                        None if walked.contains(&next) => break NextUp::Circle,
+                        None => walked.push(next),
+                    },
+                }
+            };
+            prop_assert_eq!(found.get(post.as_str()), Some(&expected), "{}", post);
+        }
+        let ids: BTreeSet<_> = posts.iter().map(|(post, _)| post.as_str()).collect();
+        prop_assert_eq!(found.len(), ids.len());
+    }
+}
+
+#[test]
+fn a_vacant_post_leaves_nobody_without_a_superior_who_has_one_further_up() {
+    let vacant = |above: Option<usize>| Superior::Vacant {
+        post: "Head of Sales".into(),
+        above: above.map(person),
+    };
+    // 0 leads; 1 is below 0 by the post; 2 is below 1; 3 is below a post that leads nowhere; 4
+    // would be the own superior by the post; 5 is below one who left.
+    let members = [
+        member(0, Superior::Nobody),
+        member(1, vacant(Some(0))),
+        member(2, below(1)),
+        member(3, vacant(None)),
+        member(4, vacant(Some(4))),
+        member(5, vacant(Some(99))),
+    ];
+    let (chart, findings) = OrgChart::build(&members, &[]);
+    assert_eq!(
+        chart.chain(person(2)).collect::<Vec<_>>(),
+        [person(1), person(0)]
+    );
+    let told = |employee: usize, above: Option<usize>| Finding::VacantManager {
+        employee: person(employee),
+        post: "Head of Sales".into(),
+        above: above.map(person),
+    };
+    assert_eq!(
+        findings,
+        [
+            told(1, Some(0)),
+            told(3, None),
+            told(4, None),
+            told(5, None)
+        ]
+    );
+    for alone in [3, 4, 5] {
+        assert_eq!(chart.manager(person(alone)), None);
+    }
+}
+
+#[test]
+fn a_chain_of_vacancies_closes_its_circle_by_nobody() {
+    let members = [
+        member(
+            0,
+            Superior::Vacant {
+                post: "A".into(),
+                above: Some(person(1)),
+            },
+        ),
+        member(
+            1,
+            Superior::Vacant {
+                post: "B".into(),
+                above: Some(person(0)),
+            },
+        ),
+    ];
+    let (chart, findings) = OrgChart::build(&members, &[]);
+    assert!(!chart.oversees(person(0), person(1)) && !chart.oversees(person(1), person(0)));
+    assert!(
+        findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::Cycle { .. }))
+    );
 }
 
 #[test]

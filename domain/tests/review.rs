@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    EmployeeId, UnitId, Violation,
+    EmployeeId, UnitId, Violation, delegation,
     org::{Member, OrgChart, Superior},
     review::{
-        Edge, Notice, Oversight, OversightRule, Reach, Reason, Request, Span, When, may_read,
+        By, Edge, Notice, Oversight, OversightRule, Reach, Reason, Request, Span, When, may_read,
         spans_above,
     },
 };
@@ -95,6 +95,8 @@ fn any_oversight_rule() -> impl Strategy<Value = OversightRule> {
             max_days: 30,
             notice: Notice::AtOnce,
             enforced,
+            dotted: false,
+            delegates: false,
         }
     })
 }
@@ -291,6 +293,8 @@ fn a_policy_is_refused_if_it_repeats_itself_or_never_ends() {
         max_days,
         notice: Notice::AtTheEnd,
         enforced: false,
+        dotted: false,
+        delegates: false,
     };
     let set = |rules: Vec<OversightRule>| Oversight::default().succeed(rules);
     assert!(set(vec![rule(None, 1), rule(Some(1), 90)]).is_ok());
@@ -369,4 +373,99 @@ fn a_request_says_why_in_words() {
     );
     assert_eq!(case(" ").checked(now).map(|asked| asked.case), Ok(None));
     assert_eq!(refused(case(&"x".repeat(61))).field(), "case");
+}
+
+#[test]
+fn other_relations_review_only_where_the_policy_says_so() {
+    let rule = |on, dotted, delegates| OversightRule {
+        unit: None,
+        on,
+        when: When::Now,
+        context: false,
+        max_days: 7,
+        notice: Notice::AtOnce,
+        enforced: false,
+        dotted,
+        delegates,
+    };
+    let delegate = By::Delegate(person(1));
+    assert!(rule(true, false, false).lets(By::Line));
+    assert!(!rule(true, false, true).lets(By::Dotted));
+    assert!(!rule(true, true, false).lets(delegate));
+    assert!(rule(true, true, true).lets(By::Dotted) && rule(true, true, true).lets(delegate));
+    for by in [By::Line, By::Dotted, delegate] {
+        assert!(!rule(false, true, true).lets(by), "off is off");
+    }
+    // A policy of before knows nothing of the two.
+    let kept = r#"{"on":true,"when":"now","max_days":7,"notice":"at_once"}"#;
+    let kept: OversightRule = serde_json::from_str(kept).expect("a rule");
+    assert!(!kept.dotted && !kept.delegates);
+}
+
+proptest! {
+    #[test]
+    fn who_stands_in_has_the_superiors_reach_in_that_time_and_no_other(
+        history in history(), from in 0..END, length in 1..END, now in 0..END,
+    ) {
+        let time = Span { from: at(from), to: Some(at(from + length)) };
+        let chart = chart_at(&history, now);
+        let (manager, delegate) = (person(0), person(1));
+        for subject in (0..PEOPLE).map(person) {
+            let own = Reach { now: chart.oversees(manager, subject), spans: spans_above(&history, manager, subject) };
+            let reach = own.in_place(time, at(now));
+            let within = from <= now && now < from + length;
+            prop_assert_eq!(reach.now, own.now && within);
+            for moment in 0..END {
+                let holds = |reach: &Reach| reach.spans.iter().any(|span| span.contains(at(moment)));
+                let expected = within && holds(&own) && from <= moment && moment < from + length;
+                prop_assert_eq!(holds(&reach), expected, "at {}", moment);
+            }
+            let reaches = delegation::reaches(&chart, delegate, manager, subject);
+            let spared = subject == delegate || subject == manager || chart.oversees(subject, delegate);
+            prop_assert_eq!(reaches, !spared);
+        }
+    }
+}
+
+#[test]
+fn a_stand_in_is_somebody_else_for_a_time_that_ends() {
+    let below = |i, manager| Member {
+        id: person(i),
+        manager,
+        unit: None,
+    };
+    let (chart, _) = OrgChart::build(
+        &[
+            below(0, Superior::Nobody),
+            below(1, Superior::Is(person(0))),
+            below(2, Superior::Nobody),
+        ],
+        &[],
+    );
+    let day = |n: u32| chrono::NaiveDate::from_ymd_opt(2026, 11, n).expect("a day");
+    let ask = |delegate: usize, from, until| {
+        delegation::Request {
+            delegate: person(delegate),
+            from: day(from),
+            until: day(until),
+        }
+        .check(&chart, person(0), day(10))
+    };
+    assert_eq!(ask(1, 10, 10), Ok(()));
+    assert_eq!(ask(2, 1, 30), Ok(()), "somebody outside the line");
+    let field = |asked: Result<(), Violation>| asked.expect_err("refused").field().to_owned();
+    assert_eq!(field(ask(0, 10, 12)), "delegate", "themselves");
+    assert_eq!(field(ask(5, 10, 12)), "delegate", "nobody who is here");
+    assert_eq!(field(ask(1, 12, 11)), "until");
+    assert_eq!(field(ask(1, 1, 9)), "until", "over already");
+    let alone = delegation::Request {
+        delegate: person(0),
+        from: day(10),
+        until: day(11),
+    };
+    assert_eq!(
+        field(alone.check(&chart, person(1), day(10))),
+        "delegate",
+        "who oversees nobody has nobody stand in"
+    );
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use domain::{
     Attribute, EmployeeId, Value,
     erp::Worker,
-    sync::{Change, Known, Match, StepKind, Totals, differences, suspicious},
+    sync::{
+        Change, Clue, Correlation, Key, Known, Limits, Match, StepKind, Tally, Totals, differences,
+    },
 };
 use proptest::{collection::btree_map, option, prelude::*, sample::select};
 use uuid::Uuid;
@@ -47,6 +49,7 @@ fn a_worker_is_known_by_id_then_by_number_and_mail() {
             ),
         ]
         .into(),
+        ..Known::default()
     };
     let is = |external_id, attributes: &[(Attribute, &str)]| {
         known.correlate(&worker(external_id, attributes))
@@ -98,18 +101,34 @@ fn a_worker_is_known_by_id_then_by_number_and_mail() {
 
 #[test]
 fn one_may_leave_and_a_tenth_may_but_not_more() {
-    assert!(!suspicious(0, 0, 10));
-    assert!(!suspicious(1, 2, 10), "one person may always leave");
-    assert!(!suspicious(4, 41, 10));
-    assert!(suspicious(5, 41, 10));
-    assert!(!suspicious(10_000, 100_000, 10), "exactly the share");
-    assert!(suspicious(10_001, 100_000, 10));
-    assert!(suspicious(2, 2, 99));
+    let stops = |leavers, active, percent| {
+        let limits = Limits {
+            leavers: percent,
+            ..Limits::default()
+        };
+        let totals = Totals {
+            leavers,
+            ..Totals::default()
+        };
+        let tally = Tally {
+            active,
+            totals,
+            ..Tally::default()
+        };
+        !limits.exceeded(&tally).is_empty()
+    };
+    assert!(!stops(0, 0, 10));
+    assert!(!stops(1, 2, 10), "one person may always leave");
+    assert!(!stops(4, 41, 10));
+    assert!(stops(5, 41, 10));
+    assert!(!stops(10_000, 100_000, 10), "exactly the share");
+    assert!(stops(10_001, 100_000, 10));
+    assert!(stops(2, 2, 99));
     assert!(
-        !suspicious(100_000, 100_000, 100),
+        !stops(100_000, 100_000, 100),
         "who allows everything gets it"
     );
-    assert!(suspicious(2, 0, 10), "more leavers than there are people");
+    assert!(stops(2, 0, 10), "more leavers than there are people");
 }
 
 #[test]
@@ -122,6 +141,7 @@ fn each_step_is_counted_in_its_own_place() {
         StepKind::Changed,
         StepKind::Leaver,
         StepKind::Undecided,
+        StepKind::Scheduled,
     ]) {
         (0..times).for_each(|_| totals.count(kind));
     }
@@ -132,6 +152,7 @@ fn each_step_is_counted_in_its_own_place() {
         changed: 4,
         leavers: 5,
         undecided: 6,
+        scheduled: 7,
         ..Totals::default()
     };
     assert_eq!(totals, expected);
@@ -238,4 +259,110 @@ fn a_digest_tells_nothing_from_a_text_that_looks_like_it() {
     assert_ne!(with(None), with(Some("-".into())));
     assert_ne!(with(None), with(Some("none".into())));
     assert_ne!(with(None), with(Some("".into())));
+}
+
+#[test]
+fn a_source_says_by_what_its_people_are_told_and_what_only_proposes() {
+    use Attribute::{BirthDate, DisplayName, Emails, EmployeeNumber, FamilyName, GivenName};
+    let known = Known {
+        by_other_id: [("42".to_owned(), vec![person(4)])].into(),
+        by_number: [("N-2".to_owned(), vec![person(2)])].into(),
+        by_mail: [("grace@northwind.example".to_owned(), vec![person(3)])].into(),
+        by_name_and_birth: [("herrera tomas 1980-01-02".to_owned(), vec![person(1)])].into(),
+        ..Known::default()
+    };
+    let by = |clues: &[(Key, bool)]| {
+        Correlation(
+            clues
+                .iter()
+                .map(|(by, sure)| Clue {
+                    by: *by,
+                    sure: *sure,
+                })
+                .collect(),
+        )
+    };
+    let grace = worker(
+        "42",
+        &[(EmployeeNumber, "N-2"), (Emails, "grace@northwind.example")],
+    );
+    let told = |clues: &[(Key, bool)]| known.correlate_by(&grace, &by(clues));
+    assert_eq!(told(&[]), Match::New, "told by nothing, everybody is new");
+    assert_eq!(told(&[(Key::ExternalId, true)]), Match::Is(person(4)));
+    assert_eq!(
+        told(&[(Key::Mail, false)]),
+        Match::Ambiguous(vec![person(3)]),
+        "one who is not sure"
+    );
+    assert_eq!(
+        told(&[(Key::EmployeeNumber, true), (Key::Mail, false)]),
+        Match::Is(person(2)),
+        "what is sure decides beside what is not"
+    );
+    assert_eq!(
+        told(&[(Key::Mail, true), (Key::EmployeeNumber, true)]),
+        Match::Ambiguous(vec![person(3), person(2)]),
+        "in the order of the clues"
+    );
+
+    let born = |name: &[(Attribute, &str)]| {
+        let mut one = worker("7", name);
+        one.attributes.insert(BirthDate, Some("1980-01-02".into()));
+        known.correlate_by(&one, &by(&[(Key::NameAndBirthDate, false)]))
+    };
+    let is = Match::Ambiguous(vec![person(1)]);
+    assert_eq!(born(&[(GivenName, "Tomás"), (FamilyName, "Herrera")]), is);
+    assert_eq!(
+        born(&[(DisplayName, "HERRERA Tomas")]),
+        is,
+        "whatever the order, case and accents"
+    );
+    assert_eq!(
+        born(&[(GivenName, "Tomás")]),
+        Match::New,
+        "half a name is none"
+    );
+    assert!(
+        by(&[(Key::Mail, true), (Key::Mail, false)])
+            .checked()
+            .is_err()
+    );
+}
+
+#[test]
+fn dates_turn_once_each_way() {
+    use chrono::NaiveDate;
+    let day = |n: u32| NaiveDate::from_ymd_opt(2026, 11, n).expect("a day");
+    let one = |starts: Option<u32>, ends: Option<u32>| Worker {
+        starts_on: starts.map(day),
+        ends_on: ends.map(day),
+        ..worker("1", &[])
+    };
+    for (starts, ends) in [
+        (None, None),
+        (Some(10), None),
+        (None, Some(20)),
+        (Some(10), Some(20)),
+        (Some(20), Some(10)),
+    ] {
+        let worker = one(starts, ends);
+        for today in 1..30 {
+            // What it says is the next day on which the answer is another one.
+            let next =
+                (today + 1..=30).find(|n| worker.works_on(day(*n)) != worker.works_on(day(today)));
+            assert_eq!(
+                worker.turns_after(day(today)),
+                next.map(day),
+                "{starts:?} to {ends:?}, on {today}"
+            );
+        }
+    }
+    let gone = Worker {
+        active: false,
+        ..one(Some(10), None)
+    };
+    assert_eq!(gone.turns_after(day(1)), None);
+    let dated = one(Some(10), Some(20)).dated();
+    assert_eq!(dated.text(Attribute::StartDate), Some("2026-11-10"));
+    assert_eq!(dated.text(Attribute::EndDate), Some("2026-11-20"));
 }

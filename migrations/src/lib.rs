@@ -10,6 +10,8 @@ pub use sea_orm_migration::MigratorTrait;
 
 mod m0001_foundation;
 mod m0003_journal;
+mod m0004_people_over_time;
+mod m0007_corrections;
 
 /// Runs the steps that a database lacks.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_foundation::Step),
             Box::new(m0003_journal::Step),
+            Box::new(m0004_people_over_time::Step),
+            Box::new(m0007_corrections::Step),
         ]
     }
 }
