@@ -41,7 +41,7 @@ const SETTINGS: [Setting; 9] = [
         secret: true,
         ..setting(
             "nats_url",
-            "nothing: this version does not speak with NATS yet, and one process serves every socket",
+            "nats://… or tls://…, where several nodes on one PostgreSQL database wake each other; without it, one node serves everybody",
         )
     },
     setting(
@@ -83,6 +83,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `sqlite://…` or `postgres://…`.
     pub database_url: String,
+    /// Where other nodes are woken, `nats://…` or `tls://…`; without it, this is the only node.
+    pub nats_url: Option<String>,
     /// Under which address people reach the portal; without it, the one it listens at.
     pub public_url: Option<String>,
     /// Which private hosts an ERP may be at.
@@ -163,12 +165,16 @@ impl Config {
                     .then(|| text.to_owned())
             })
             .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("optimus.sqlite").display()));
-        read.get::<()>("nats_url", |_| None);
+        let nats_url = read.get("nats_url", |text| {
+            let known = ["nats://", "tls://"].iter().any(|scheme| text.starts_with(scheme));
+            (known && text.parse::<async_nats::ServerAddr>().is_ok()).then(|| text.to_owned())
+        });
         Self {
             listen: read
                 .get("listen", |text| text.parse().ok())
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database_url,
+            nats_url,
             public_url: read.get("public_url", public_url),
             guard: read
                 .get("erp_hosts", |text| Guard::new(list(text)).ok())
@@ -437,12 +443,12 @@ mod tests {
     fn secrets_are_not_shown() {
         let wrong = wrong(&[
             ("OPTIMUS_DATABASE_URL", "mysql://u:s3cret@db"),
-            ("OPTIMUS_NATS_URL", "nats://u:s3cret@n"),
+            ("OPTIMUS_NATS_URL", "http://u:s3cret@n"),
         ]);
         assert!(!wrong.contains("s3cret"), "{wrong}");
         assert!(
             wrong.contains("OPTIMUS_DATABASE_URL")
-                && wrong.contains("does not speak with NATS yet"),
+                && wrong.contains("allowed: nats://"),
             "{wrong}"
         );
     }

@@ -2,6 +2,7 @@
 //!
 //! A library so that tests can start a whole portal in their own process; the program is `main.rs`.
 
+pub mod bus;
 pub mod clock;
 pub mod commands;
 pub mod config;

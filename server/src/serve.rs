@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bus::Bus,
     clock::{self, Story},
     config::Config,
     data_dir::DataDir,
@@ -72,6 +73,7 @@ pub struct Running {
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
     listening: JoinHandle<()>,
+    waking: Option<JoinHandle<()>>,
     working: JoinHandle<()>,
     _lock: File,
 }
@@ -116,6 +118,10 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
             .context("the demo company cannot be made")?;
     }
 
+    let bus = match &config.nats_url {
+        Some(url) => Some(Bus::connect(url, &token_key, store.random()).await?),
+        None => None,
+    };
     let (hand_in, queue) = mpsc::channel(jobs::QUEUE);
     let site = Site {
         organization: config.organization.clone().unwrap_or_else(|| {
@@ -149,6 +155,7 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
 
     let stop = CancellationToken::new();
     let listening = tokio::spawn(socket::listen(server.hub.clone(), store, stop.clone()));
+    let waking = bus.map(|bus| tokio::spawn(bus.run(portal.store.clone(), stop.clone())));
     let working = tokio::spawn(jobs::work(portal, data_dir.clone(), queue, stop.clone()));
     let service = http::router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
     // A frame is small and wanted now.
@@ -165,6 +172,7 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
         stop,
         serving,
         listening,
+        waking,
         working,
         _lock: lock,
     })
@@ -208,6 +216,9 @@ impl Running {
             tracing::warn!("some requests did not end in time");
         }
         self.working.await?;
+        if let Some(waking) = self.waking {
+            waking.await?;
+        }
         jobs::checkpoint(&self.server.portal, &self.data_dir).await;
         Ok(())
     }

@@ -6,7 +6,7 @@ use app::portal::{Job, Portal};
 use chrono::TimeDelta;
 use domain::{Action, SourceId, Viewer, Violation, audit::Checkpoint};
 use erp_adapters::{Guard, KINDS};
-use store::{Error, Store, run::Run, session::Sessions, source::NewSource};
+use store::{Error, Store, event::Hear, run::Run, session::Sessions, source::NewSource};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -134,7 +134,7 @@ pub async fn work(
                 tracing::error!(%error, "a run's driver broke off");
             },
             _ = checkpoints.tick() => checkpoint(&portal, &data_dir).await,
-            _ = others.tick() => if let Err(error) = portal.store.hear_others(&Viewer::system("wake")).await {
+            _ = others.tick() => if let Err(error) = portal.store.hear_others(&Viewer::system("wake"), Hear::Seldom).await {
                 tracing::error!(%error, "what other processes did was not heard");
             },
             _ = sweeps.tick() => if let Err(error) = sweep(&portal.store).await {

@@ -74,6 +74,9 @@ impl Change<'_> {
         }
         audit::append_all(&tx, records, at).await?;
         tx.commit().await?;
+        if !events.is_empty() {
+            store.0.committed.send_replace(());
+        }
         for event in events {
             // Fails only when nobody listens.
             store.0.events.send(event).ok();

@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use crate::{
     Env, Inner, Keys, Result, Store,
     account::{Cost, Passwords},
-    chat::Writer,
+    chat::{Ears, Writer},
 };
 
 /// Oldest SQLite that is taken: the one before it could lose a commit when a
@@ -268,9 +268,13 @@ impl Store {
         keys: Keys,
         cost: Cost,
     ) -> Result<Self> {
-        let events = broadcast::Sender::new(EVENTS_KEPT);
+        let ears = Ears {
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            heard: Default::default(),
+            committed: Default::default(),
+        };
         let store = Self(Arc::new(Inner {
-            chat: Writer::start(db.clone(), env.clone(), events.clone()),
+            chat: Writer::start(db.clone(), env.clone(), ears.clone()),
             passwords: Passwords::new(cost, &env).await?,
             runs: crate::run::Runs::default(),
             db,
@@ -278,8 +282,9 @@ impl Store {
             keys,
             chart: Default::default(),
             charts_built: Default::default(),
-            heard: Default::default(),
-            events,
+            heard: ears.heard,
+            committed: ears.committed,
+            events: ears.events,
         }));
         store.refresh_chart().await?;
         Ok(store)

@@ -84,6 +84,7 @@ struct Inner {
     charts_built: AtomicU64,
     events: broadcast::Sender<Event>,
     heard: event::Heard,
+    committed: tokio::sync::watch::Sender<()>,
     chat: chat::Writer,
     passwords: account::Passwords,
     runs: run::Runs,

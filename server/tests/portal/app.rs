@@ -1,8 +1,13 @@
 //! A portal to test, and people who are clients of it.
 
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -117,6 +122,84 @@ async fn run(test: impl AsyncFn(&App), database: Option<String>, settings: &[(&s
     }
 }
 
+/// A NATS server on a port of its own, stopped when dropped.
+pub struct Broker {
+    child: Mutex<Child>,
+    url: String,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let child = Command::new("nats-server")
+            .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server starts; bin/setup installs it");
+        for _ in 0..400 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self {
+            child: Mutex::new(child),
+            url: format!("nats://127.0.0.1:{port}"),
+        }
+    }
+
+    pub fn stop(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().ok();
+        child.wait().ok();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs a test on two nodes that share a database and a broker: on SQLite, and on PostgreSQL as [`everywhere`].
+pub async fn on_two_nodes(test: impl AsyncFn(&App, &App, &Broker)) {
+    two_nodes(&test, None).await;
+    if let Ok(server) = std::env::var("OPTIMUS_TEST_POSTGRES_URL") {
+        let database = unique();
+        on_server(&server, format!("CREATE DATABASE {database}")).await;
+        let (base, _) = server.rsplit_once('/').unwrap();
+        two_nodes(&test, Some(format!("{base}/{database}"))).await;
+        on_server(&server, format!("DROP DATABASE {database} WITH (FORCE)")).await;
+    }
+}
+
+async fn two_nodes(test: &impl AsyncFn(&App, &App, &Broker), database: Option<String>) {
+    let broker = Broker::start();
+    let settings = [("OPTIMUS_NATS_URL", broker.url.as_str())];
+    let (one, other) = (Home::new(), Home::new());
+    let file = one.0.join("data/optimus.sqlite");
+    let database = database.unwrap_or_else(|| format!("sqlite://{}", file.display()));
+    let first = App::start(&one.0, Some(database.clone()), &settings).await;
+    // Nodes of one portal have the same keys.
+    let folder = other.0.join("data");
+    std::fs::create_dir_all(&folder).unwrap();
+    for key in ["audit.key", "seal.key", "token.key"] {
+        std::fs::copy(first.data_dir.join(key), folder.join(key)).unwrap();
+    }
+    let second = App::join(&other.0, Some(database), &settings).await;
+    let outcome = std::panic::AssertUnwindSafe(test(&first, &second, &broker))
+        .catch_unwind()
+        .await;
+    second.running.stop().await.unwrap();
+    first.running.stop().await.unwrap();
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 async fn on_server(url: &str, sql: String) {
     let server = Database::connect(url).await.unwrap();
     server.execute_unprepared(&sql).await.unwrap();
@@ -168,20 +251,23 @@ pub fn config(data_dir: &Path, database: Option<String>, settings: &[(&str, &str
 
 impl App {
     async fn start(home: &Path, database: Option<String>, settings: &[(&str, &str)]) -> Self {
+        let app = Self::join(home, database, settings).await;
+        let folder = DataDir::open(&app.data_dir).unwrap();
+        let guard = &app.running.server.portal.site.guard;
+        demo::found(app.store(), &folder, guard, &Story::default())
+            .await
+            .unwrap();
+        app
+    }
+
+    /// A portal on a database as it is.
+    async fn join(home: &Path, database: Option<String>, settings: &[(&str, &str)]) -> Self {
         let data_dir = home.join("data");
-        let config = config(&data_dir, database, settings);
-        let running = serve::start(
-            &config,
-            Start {
-                demo: false,
-                cost: Cost::Least,
-            },
-        )
-        .await
-        .unwrap();
-        let store = &running.server.portal.store;
-        let folder = DataDir::open(&data_dir).unwrap();
-        demo::found(store, &folder, &config.guard, &Story::default())
+        let start = Start {
+            demo: false,
+            cost: Cost::Least,
+        };
+        let running = serve::start(&config(&data_dir, database, settings), start)
             .await
             .unwrap();
         let client = reqwest::Client::builder()
@@ -245,6 +331,14 @@ impl App {
 
     pub async fn get(&self, path: &str) -> Answer {
         answer(self.client.get(format!("{}{path}", self.url))).await
+    }
+
+    /// The same person at this node.
+    pub fn here(&self, person: &Person) -> Person {
+        Person {
+            url: self.url.clone(),
+            ..person.clone()
+        }
     }
 
     /// A session cookie, as signing in with a browser gives it.

@@ -4,6 +4,7 @@ mod app;
 mod commands;
 mod doors;
 mod durability;
+mod nodes;
 mod rest;
 mod safety;
 mod socket;

@@ -69,7 +69,7 @@ impl Line {
         }
     }
 
-    async fn end(&mut self) -> End {
+    pub async fn end(&mut self) -> End {
         loop {
             if let Err(end) = self.next().await {
                 return end;

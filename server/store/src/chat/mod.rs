@@ -33,7 +33,7 @@ use crate::{
 mod writer;
 
 pub use writer::Writer;
-pub(crate) use writer::{members as members_now, rows};
+pub(crate) use writer::{Ears, members as members_now, rows};
 
 /// Two people, or a named group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, Value, prelude::Uuid,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::Sent;
 use crate::{
@@ -28,6 +28,17 @@ const GROUP: usize = 512;
 /// The one writer. A bounded queue in front; when it is full, sends answer
 /// [`Error::Busy`]. When the store is dropped, what waits is still written.
 pub struct Writer(mpsc::Sender<Work>);
+
+/// Whom the writer tells: those here, and other nodes.
+#[derive(Clone)]
+pub(crate) struct Ears {
+    /// Those here.
+    pub(crate) events: broadcast::Sender<Event>,
+    /// What is told here already.
+    pub(crate) heard: event::Heard,
+    /// Moves on with each commit.
+    pub(crate) committed: watch::Sender<()>,
+}
 
 /// A message on its way to disk, checked already.
 pub(super) struct Draft {
@@ -48,9 +59,9 @@ type Waiting = (Draft, oneshot::Sender<Result<Sent>>);
 impl Writer {
     /// Starts the writer on the current runtime.
     #[must_use]
-    pub fn start(db: DatabaseConnection, env: Env, events: broadcast::Sender<Event>) -> Self {
+    pub(crate) fn start(db: DatabaseConnection, env: Env, ears: Ears) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run(receiver, db, env, events));
+        tokio::spawn(run(receiver, db, env, ears));
         Self(sender)
     }
 
@@ -77,7 +88,7 @@ async fn run(
     mut queue: mpsc::Receiver<Work>,
     db: DatabaseConnection,
     env: Env,
-    events: broadcast::Sender<Event>,
+    ears: Ears,
 ) {
     let mut work = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut work, GROUP).await > 0 {
@@ -90,7 +101,7 @@ async fn run(
             }
         }
         if !group.is_empty() {
-            settle(group, &db, &env, &events).await;
+            settle(group, &db, &env, &ears).await;
         }
         for reply in flushed {
             reply.send(()).ok();
@@ -108,11 +119,11 @@ async fn settle(
     group: Vec<Waiting>,
     db: &DatabaseConnection,
     env: &Env,
-    events: &broadcast::Sender<Event>,
+    ears: &Ears,
 ) {
     let (drafts, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let error = match commit(&drafts, db, env).await {
-        Ok(outcome) => return outcome.tell(replies, events),
+    let error = match commit(&drafts, db, env, &ears.heard).await {
+        Ok(outcome) => return outcome.tell(replies, ears),
         Err(error) => error,
     };
     tracing::warn!(%error, messages = drafts.len(), "messages were not written; trying each alone");
@@ -122,10 +133,10 @@ async fn settle(
             reply.send(Err(Error::Busy)).ok();
             continue;
         }
-        match commit(&[draft], db, env).await {
+        match commit(&[draft], db, env, &ears.heard).await {
             Ok(outcome) => {
                 failures = 0;
-                outcome.tell(vec![reply], events);
+                outcome.tell(vec![reply], ears);
             }
             Err(error) => {
                 failures += 1;
@@ -144,13 +155,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn tell(self, replies: Vec<oneshot::Sender<Result<Sent>>>, events: &broadcast::Sender<Event>) {
+    fn tell(self, replies: Vec<oneshot::Sender<Result<Sent>>>, ears: &Ears) {
         // Nobody waiting for an answer, or for events, is as good as somebody.
         for (sent, reply) in self.sent.into_iter().zip(replies) {
             reply.send(sent.ok_or(Error::NotFound)).ok();
         }
         if let Some(event) = self.event {
-            events.send(event).ok();
+            ears.committed.send_replace(());
+            ears.events.send(event).ok();
         }
     }
 }
@@ -164,7 +176,12 @@ impl Draft {
 }
 
 /// Writes a group in one transaction.
-async fn commit(drafts: &[Draft], db: &DatabaseConnection, env: &Env) -> Result<Outcome> {
+async fn commit(
+    drafts: &[Draft],
+    db: &DatabaseConnection,
+    env: &Env,
+    heard: &event::Heard,
+) -> Result<Outcome> {
     let tx = db::write(db).await?;
     let mut places = lock(&tx, drafts).await?;
     let members = members(&tx, places.keys().copied()).await?;
@@ -235,7 +252,9 @@ async fn commit(drafts: &[Draft], db: &DatabaseConnection, env: &Env) -> Result<
             .await?;
         move_on(&tx, &places, &new).await?;
         let messages = Event::Messages(Arc::new(new));
-        event::keep(&tx, env, now, std::slice::from_ref(&messages)).await?;
+        for id in event::keep(&tx, env, now, std::slice::from_ref(&messages)).await? {
+            heard.note(id);
+        }
         event = Some(messages);
     }
     tx.commit().await?;
