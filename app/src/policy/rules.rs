@@ -182,7 +182,7 @@ pub async fn show(visit: Visit, Query(chosen): Query<Chosen>) -> Result<Response
                 <div class="page page--wide">
                     <PageHead title="Sourcing rules" sentence=sentence>
                         <LinkButton text="Versions" href="/console/rules/history" icon=Some(Glyph::Clock) />
-                        <LinkButton text="New rule" href="/console/rules?rule=new" look=Look::Primary icon=Some(Glyph::Plus) />
+                        <LinkButton text="New rule" href="/console/rules?rule=new#rule" look=Look::Primary icon=Some(Glyph::Plus) />
                     </PageHead>
                     <PolicyTabs current=Kind::AttributeRules />
                     <div class="editor">
@@ -218,7 +218,7 @@ fn list(rules: &Rules, units: &[UnitInfo], sources: &[Source], chosen: Option<u3
                 <tr class=on.then_some("is-on")>
                     <td class="muted num hide-narrow">{rule.id}</td>
                     <th scope="row">
-                        <a class="name" href=format!("{PAGE}?rule={}", rule.id) aria-current=on.then_some("true")>
+                        <a class="name" href=format!("{PAGE}?rule={}#rule", rule.id) aria-current=on.then_some("true")>
                             {words::attribute(rule.attribute)}
                         </a>
                     </th>
@@ -359,7 +359,7 @@ fn Form(
     };
     let removable = form.number.is_some();
     view! {
-        <form class="editor__form card" method="post" action=PAGE aria-labelledby="rule-title">
+        <form id="rule" class="editor__form card" method="post" action=PAGE aria-labelledby="rule-title">
             <header class="card__head">
                 <h2 id="rule-title">{title}</h2>
             </header>
