@@ -11,6 +11,8 @@ pub use sea_orm_migration::MigratorTrait;
 mod m0001_foundation;
 mod m0003_journal;
 mod m0004_people_over_time;
+mod m0005_clients;
+mod m0006_scim;
 mod m0007_corrections;
 
 /// Runs the steps that a database lacks.
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_foundation::Step),
             Box::new(m0003_journal::Step),
             Box::new(m0004_people_over_time::Step),
+            Box::new(m0005_clients::Step),
+            Box::new(m0006_scim::Step),
             Box::new(m0007_corrections::Step),
         ]
     }

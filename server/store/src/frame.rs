@@ -30,6 +30,8 @@ pub struct Counts {
     pub open_reviews: u64,
     /// Runs that wait for somebody's word.
     pub stopped_runs: u64,
+    /// Corrections that wait for the viewer's decision.
+    pub corrections: u64,
     /// When any source was last read to its end.
     pub erp_read: Option<DateTime<Utc>>,
 }
@@ -60,7 +62,7 @@ impl Store {
         })
     }
 
-    /// What waits for the viewer, in one query.
+    /// What waits for the viewer, in one query, and another one while there are proposed corrections.
     ///
     /// # Errors
     /// [`Error::Db`].
@@ -74,6 +76,7 @@ impl Store {
               WHERE m.employee_id = $1 AND m.left_at IS NULL AND c.last_seq > m.read_seq) AS unread,
             (SELECT COUNT(*) FROM reviews WHERE reviewer_id = $1 AND ended_at IS NULL AND expires_at > $2) AS open_reviews,
             (SELECT COUNT(*) FROM runs WHERE phase = 'waiting') AS stopped_runs,
+            (SELECT COUNT(*) FROM corrections WHERE state = 'proposed') AS corrections,
             (SELECT MAX(last_read_at) FROM sources) AS erp_read";
         let row = db
             .query_one_raw(Statement::from_sql_and_values(
@@ -87,7 +90,12 @@ impl Store {
             row.try_get::<i64>("", column)
                 .map(|count| u64::try_from(count).unwrap_or(0))
         };
+        let corrections = match count("corrections")? {
+            0 => 0,
+            _ => self.corrections_to_decide(viewer).await?,
+        };
         Ok(Counts {
+            corrections,
             unread: count("unread")?,
             open_reviews: count("open_reviews")?,
             stopped_runs: count("stopped_runs")?,
