@@ -50,6 +50,7 @@ async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Ap
         .collect();
     let manager = chain.first().copied();
     let reader = visit.reader;
+    let order = if looks.items.is_empty() { "" } else { "The newest first" };
     visit
         .page("Who looked", Door::LookedAt, move || {
             view! {
@@ -64,7 +65,7 @@ async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Ap
                             <h2 id="looks">"Looks"</h2>
                             {list(looks.items, manager, &reader)}
                             <Pager
-                                text="The newest first"
+                                text=order
                                 before=cursor.map(|_| "/looked-at".to_owned())
                                 after=looks.next_cursor.map(|next| format!("/looked-at?cursor={}", percent(&next)))
                                 before_word="Newest"
