@@ -251,6 +251,31 @@ pub struct Totals {
     pub scheduled: u64,
     /// Records or fields that could not be read.
     pub faults: u64,
+    /// Clients.
+    #[serde(default, skip_serializing_if = "Pulled::is_nothing")]
+    pub clients: Pulled,
+    /// Their tickets.
+    #[serde(default, skip_serializing_if = "Pulled::is_nothing")]
+    pub tickets: Pulled,
+}
+
+/// How many records a run read that are nobody's who works here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pulled {
+    /// Records read.
+    pub read: u64,
+    /// Those that were not known.
+    pub new: u64,
+    /// Those that say something else.
+    pub changed: u64,
+    /// Those that the source has no more.
+    pub gone: u64,
+}
+
+impl Pulled {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Totals {
@@ -303,7 +328,7 @@ const FEW: u64 = 20;
 ///
 /// Leavers, joiners (with those who come back), movers and changed people, and
 /// those with another value of one attribute, are shares of the people whom the
-/// source had before; a first load has none and is let through. Records that
+/// source had before; a first load is let through. Records that
 /// could be two people, and faults, are shares of the records read. One person
 /// may always leave, and of everything else up to twenty are let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -438,6 +463,8 @@ impl fmt::Display for Exceeded {
 pub struct Tally {
     /// People whom the source had before.
     pub active: u64,
+    /// Whether the source was never read to its end before, so that there is nothing to compare with.
+    pub first: bool,
     /// How many steps of each kind.
     pub totals: Totals,
     /// People of whom only their unit has another name, which is one change and not many.
@@ -471,7 +498,7 @@ impl Limits {
             self.leavers,
             1,
         );
-        if *active > 0 {
+        if *active > 0 && !tally.first {
             let changed = totals.changed.saturating_sub(tally.renamed);
             let joiners = totals.joiners + totals.returners;
             ask(Limit::Joiners, None, joiners, *active, self.joiners, FEW);

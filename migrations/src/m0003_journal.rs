@@ -53,6 +53,7 @@ CREATE TABLE run_journal (
     changed TEXT,
     digest {bytes},
     photo_wanted TEXT,
+    run_was {uuid},
     was TEXT,
     became TEXT,
     undone_by {uuid},

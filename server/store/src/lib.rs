@@ -4,9 +4,10 @@
 //! forbidden looks like what is missing: [`Error::NotFound`]. A change, its
 //! audit entry and its event are one transaction; events go out after commit.
 
-use std::sync::{Arc, RwLock, atomic::AtomicU64};
+use std::sync::{Arc, OnceLock, RwLock, atomic::AtomicU64};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use domain::{Action, EmployeeId, Relation, Viewer};
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -15,19 +16,26 @@ pub mod account;
 pub mod audit;
 mod change;
 pub mod chat;
+pub mod client;
+pub mod correction;
 pub mod db;
+pub mod delegation;
 pub mod entity;
 pub mod error;
 pub mod event;
 pub mod frame;
+pub mod history;
 pub mod org;
 pub mod people;
 pub mod photo;
 pub mod policy;
 pub mod profile;
+pub mod quality;
 pub mod review;
 pub mod run;
+pub mod scim;
 pub mod session;
+mod several;
 mod shown;
 pub mod source;
 
@@ -88,6 +96,9 @@ struct Inner {
     chat: chat::Writer,
     passwords: account::Passwords,
     runs: run::Runs,
+    scim: scim::Turns,
+    /// Where the organization's days begin and end; UTC until it is set.
+    zone: OnceLock<Tz>,
 }
 
 impl Store {
@@ -95,6 +106,36 @@ impl Store {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.0.env.now()
+    }
+
+    /// Has the organization's days begin and end in this zone instead of in UTC:
+    /// who starts or leaves does so at its midnight. Once, before anything else.
+    pub fn keep_days_of(&self, zone: Tz) {
+        self.0.zone.set(zone).ok();
+    }
+
+    fn zone(&self) -> Tz {
+        self.0.zone.get().copied().unwrap_or(Tz::UTC)
+    }
+
+    /// The day that it is where the organization is.
+    #[must_use]
+    pub fn today(&self) -> NaiveDate {
+        self.now().with_timezone(&self.zone()).date_naive()
+    }
+
+    /// The first moment of a day where the organization is.
+    #[must_use]
+    pub fn day_begins(&self, day: NaiveDate) -> DateTime<Utc> {
+        let midnight = day.and_time(NaiveTime::MIN);
+        // Where clocks are put forward at midnight, the day begins an hour later.
+        let first = [0, 1, 2, 3]
+            .into_iter()
+            .find_map(|hours| {
+                let local = midnight + TimeDelta::hours(hours);
+                local.and_local_timezone(self.zone()).earliest()
+            });
+        first.map_or(midnight.and_utc(), |first| first.to_utc())
     }
 
     /// Unpredictable bytes for a new id or token.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     Action, Attribute, EmployeeId, SourceId, UnitId, Value, Viewer, Violation,
+    correction::{Approver, Corrections},
     policy::{Kind, Version},
     review::{Oversight, OversightRule},
-    sourcing::{Origin, Rule, Rules},
+    sourcing::{Origin, Priority, Rule, Rules},
     text,
 };
 use sea_orm::{ConnectionTrait, QueryResult};
@@ -19,6 +20,7 @@ use crate::{
     change::Change,
     db,
     people::{self, PersonCard},
+    several,
     shown::{self, Sourcing, Whom},
 };
 
@@ -73,7 +75,7 @@ pub struct HistoryEntry<T> {
 }
 
 /// A policy as it is kept: a document with versions.
-trait Document: Serialize + DeserializeOwned + Default {
+pub(crate) trait Document: Serialize + DeserializeOwned + Default {
     const KIND: Kind;
     fn version(&self) -> u32;
 }
@@ -87,6 +89,20 @@ impl Document for Rules {
 
 impl Document for Oversight {
     const KIND: Kind = Kind::Oversight;
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Document for Priority {
+    const KIND: Kind = Kind::SourcePriority;
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Document for Corrections {
+    const KIND: Kind = Kind::Corrections;
     fn version(&self) -> u32 {
         self.version
     }
@@ -123,8 +139,24 @@ pub(crate) async fn current<T: DeserializeOwned>(
     row.as_ref().map(version).transpose()
 }
 
+/// Every version, the latest first.
+///
+/// # Errors
+/// As [`current`].
+pub(crate) async fn versions<T: DeserializeOwned>(
+    conn: &impl ConnectionTrait,
+    kind: Kind,
+) -> Result<Vec<Version<T>>> {
+    let ask =
+        format!("SELECT {COLUMNS} FROM policy_versions WHERE kind = $1 ORDER BY version DESC");
+    let rows = conn
+        .query_all_raw(db::sql(conn, ask, [kind.name().into()]))
+        .await?;
+    rows.iter().map(version).collect()
+}
+
 /// The document in force, an empty one before the first is set.
-async fn in_force<T: Document>(conn: &impl ConnectionTrait) -> Result<T> {
+pub(crate) async fn in_force<T: Document>(conn: &impl ConnectionTrait) -> Result<T> {
     let current = current::<T>(conn, T::KIND).await?;
     Ok(current.map(|version| version.body).unwrap_or_default())
 }
@@ -275,9 +307,92 @@ impl Store {
                     .await?
                     .version
             }
+            Kind::SourcePriority => {
+                let former: Priority = former(&change.tx, version).await?;
+                let (order, attributes) = (former.order, former.attributes);
+                set_priority(&mut change, viewer, read, order, attributes, &note)
+                    .await?
+                    .version
+            }
+            Kind::Corrections => {
+                let former: Corrections = former(&change.tx, version).await?;
+                let (otherwise, attributes) = (former.otherwise, former.attributes);
+                set_corrections(&mut change, viewer, read, otherwise, attributes, &note)
+                    .await?
+                    .version
+            }
         };
         change.commit().await?;
+        if kind == Kind::SourcePriority {
+            self.refresh_chart().await?;
+        }
         Ok(next)
+    }
+
+    /// Which source is heard first.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn source_priority(&self, viewer: &Viewer) -> Result<Priority> {
+        self.allow(viewer, Action::ReadPolicies)?;
+        in_force(self.db()).await
+    }
+
+    /// Sets which source is heard first, for everything and for some attributes,
+    /// and what is shown of everybody, in one transaction. `read` is the version
+    /// that the caller saw. Needs `SetPolicies`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version`,
+    /// [`crate::Error::Invalid`] for unknown sources and those named twice.
+    pub async fn set_source_priority(
+        &self,
+        viewer: &Viewer,
+        read: u32,
+        order: Vec<SourceId>,
+        attributes: BTreeMap<Attribute, Vec<SourceId>>,
+        note: &str,
+    ) -> Result<Priority> {
+        self.may_set(viewer)?;
+        let note = text::prose("note", note, NOTE_MAX)?;
+        let mut change = self.change_rules().await?;
+        let next = set_priority(&mut change, viewer, read, order, attributes, &note).await?;
+        change.commit().await?;
+        self.refresh_chart().await?;
+        Ok(next)
+    }
+
+    /// Every version of the priority of sources, newest first.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn source_priority_history(
+        &self,
+        viewer: &Viewer,
+    ) -> Result<Vec<HistoryEntry<Priority>>> {
+        self.history(viewer).await
+    }
+
+    /// The names of the sources that a policy may speak of, in the order in which
+    /// they were connected. Needs `ReadPolicies`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn source_names(&self, viewer: &Viewer) -> Result<Vec<(SourceId, String)>> {
+        self.allow(viewer, Action::ReadPolicies)?;
+        let ask = "SELECT id, name FROM sources ORDER BY created_at, id";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), ask, []))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    SourceId(row.try_get_by_index(0)?),
+                    row.try_get_by_index(1)?,
+                ))
+            })
+            .collect()
     }
 
     /// The oversight policy in force.
@@ -318,6 +433,50 @@ impl Store {
         self.history(viewer).await
     }
 
+    /// Who decides about corrections: the policy in force. Before the first is
+    /// set, HR decides about everything.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn corrections_policy(&self, viewer: &Viewer) -> Result<Corrections> {
+        self.allow(viewer, Action::ReadPolicies)?;
+        in_force(self.db()).await
+    }
+
+    /// Sets who decides about corrections, for those that are open too. `read` is
+    /// the version that the caller saw. Needs `SetPolicies`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version`,
+    /// [`crate::Error::Invalid`] for attributes that cannot be corrected, and for a
+    /// superior who would decide about what superiors may not see.
+    pub async fn set_corrections_policy(
+        &self,
+        viewer: &Viewer,
+        read: u32,
+        otherwise: Approver,
+        attributes: BTreeMap<Attribute, Approver>,
+        note: &str,
+    ) -> Result<Corrections> {
+        self.may_set(viewer)?;
+        let note = text::prose("note", note, NOTE_MAX)?;
+        let mut change = self.change().await?;
+        let next = set_corrections(&mut change, viewer, read, otherwise, attributes, &note).await?;
+        change.commit().await?;
+        Ok(next)
+    }
+
+    /// Every version of the corrections policy, newest first.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn corrections_policy_history(
+        &self,
+        viewer: &Viewer,
+    ) -> Result<Vec<HistoryEntry<Corrections>>> {
+        self.history(viewer).await
+    }
+
     /// Everybody who can sign in sees the policies, so who may not set them is told so.
     fn may_set(&self, viewer: &Viewer) -> Result<()> {
         self.allow(viewer, Action::ReadPolicies)?;
@@ -337,13 +496,7 @@ impl Store {
 
     async fn history<T: Document>(&self, viewer: &Viewer) -> Result<Vec<HistoryEntry<T>>> {
         self.allow(viewer, Action::ReadPolicies)?;
-        let ask =
-            format!("SELECT {COLUMNS} FROM policy_versions WHERE kind = $1 ORDER BY version DESC");
-        let rows = self
-            .db()
-            .query_all_raw(db::sql(self.db(), ask, [T::KIND.name().into()]))
-            .await?;
-        let versions = rows.iter().map(version::<T>).collect::<Result<Vec<_>>>()?;
+        let versions = versions::<T>(self.db(), T::KIND).await?;
         let setters: BTreeSet<_> = versions
             .iter()
             .filter_map(|version| version.set_by)
@@ -415,6 +568,31 @@ async fn set_rules(
     Ok(next)
 }
 
+async fn set_priority(
+    change: &mut Change<'_>,
+    viewer: &Viewer,
+    read: u32,
+    order: Vec<SourceId>,
+    attributes: BTreeMap<Attribute, Vec<SourceId>>,
+    note: &str,
+) -> Result<Priority> {
+    let before: Priority = in_force(&change.tx).await?;
+    fresh(read, &before)?;
+    let named = attributes.values().flatten().chain(&order).copied();
+    let unknown = unknown_sources(&change.tx, named).await?;
+    if !unknown.is_empty() {
+        return Err(Error::Invalid(unknown));
+    }
+    let next = before.succeed(order, attributes)?;
+    write(change, viewer, &before, &next, note).await?;
+    // The order decides about people of whom several speak, and about nobody else.
+    let shared = several::everyone_shared(&change.tx).await?;
+    several::settle(&change.tx, &shared, change.at).await?;
+    shown::reshow(&change.tx, &shared).await?;
+    change.tell(Event::PeopleChanged);
+    Ok(next)
+}
+
 async fn set_oversight(
     change: &mut Change<'_>,
     viewer: &Viewer,
@@ -430,6 +608,21 @@ async fn set_oversight(
         return Err(Error::Invalid(units));
     }
     let next = before.succeed(rules)?;
+    write(change, viewer, &before, &next, note).await?;
+    Ok(next)
+}
+
+async fn set_corrections(
+    change: &mut Change<'_>,
+    viewer: &Viewer,
+    read: u32,
+    otherwise: Approver,
+    attributes: BTreeMap<Attribute, Approver>,
+    note: &str,
+) -> Result<Corrections> {
+    let before: Corrections = in_force(&change.tx).await?;
+    fresh(read, &before)?;
+    let next = before.succeed(otherwise, attributes)?;
     write(change, viewer, &before, &next, note).await?;
     Ok(next)
 }
@@ -504,24 +697,32 @@ fn few(rules: usize) -> Result<()> {
 async fn check_rules(conn: &impl ConnectionTrait, rules: &[Rule]) -> Result<()> {
     few(rules.len())?;
     let mut violations = unknown_units(conn, rules.iter().filter_map(|rule| rule.unit)).await?;
+    let named = rules.iter().filter_map(|rule| rule.source);
+    violations.extend(unknown_sources(conn, named).await?);
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Invalid(violations))
+    }
+}
+
+async fn unknown_sources(
+    conn: &impl ConnectionTrait,
+    named: impl Iterator<Item = SourceId>,
+) -> Result<Vec<Violation>> {
     let ask = "SELECT id FROM sources";
     let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
     let sources = rows
         .iter()
         .map(|row| Ok(SourceId(row.try_get_by_index(0)?)))
         .collect::<Result<BTreeSet<_>>>()?;
-    let named = rules.iter().filter_map(|rule| rule.source);
     let unknown: BTreeSet<_> = named.filter(|source| !sources.contains(source)).collect();
-    violations.extend(unknown.iter().map(|source| Violation::Unknown {
+    let violation = |source: &SourceId| Violation::Unknown {
         field: "source".into(),
         value: source.to_string(),
         allowed: "a connected source".into(),
-    }));
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Invalid(violations))
-    }
+    };
+    Ok(unknown.iter().map(violation).collect())
 }
 
 async fn unknown_units(

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Action, Attribute, Audience, EmployeeId, Relation, SourceId, Value, Viewer, Violation,
     attribute,
-    sourcing::{InForce, OwnValue, Resolved},
+    sourcing::{ErpValue, InForce, OwnValue, Resolved},
 };
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,9 @@ use crate::{
     Error, Event, Result, Store, audit,
     change::Change,
     db,
+    history::{self, Why},
     people::{self, PersonCard},
-    shown::{self, Facts, Sourcing, Whom},
+    shown::{self, Facts, Sourcing, Verdict, Whom},
 };
 
 /// A profile as this viewer may see it.
@@ -44,8 +45,10 @@ pub struct ProfileValue {
     pub attribute: Attribute,
     /// What is shown, and why.
     pub resolved: Resolved,
-    /// What the ERP says.
+    /// What the ERP says: the source that is heard.
     pub erp: Option<ErpSays>,
+    /// What other sources say of it, those that would be heard first first.
+    pub others: Vec<ErpSays>,
     /// What the person says.
     pub own: Option<OwnValue>,
     /// The rule that decided, in words' raw material.
@@ -124,9 +127,23 @@ impl Store {
         viewer: &Viewer,
         id: EmployeeId,
     ) -> Result<Profile> {
-        let relation = self.relation(viewer, id);
         let sourcing = Sourcing::with(conn, self.chart()).await?;
         let facts = one(conn, &sourcing, id, false).await?;
+        let value = |attribute| sourcing.value(&facts, attribute);
+        self.assemble(conn, viewer, &sourcing, &facts, value).await
+    }
+
+    /// A profile of what `value` answers for each attribute that the viewer may see.
+    pub(crate) async fn assemble(
+        &self,
+        conn: &impl ConnectionTrait,
+        viewer: &Viewer,
+        sourcing: &Sourcing,
+        facts: &Facts,
+        value: impl Fn(Attribute) -> Verdict,
+    ) -> Result<Profile> {
+        let id = facts.id;
+        let relation = self.relation(viewer, id);
         let mut values = Vec::new();
         let mut named = BTreeSet::new();
         for attribute in Attribute::ALL.iter().copied() {
@@ -134,8 +151,8 @@ impl Store {
             if !viewer.may(relation, Action::reading(spec.audience)) {
                 continue;
             }
-            let verdict = sourcing.value(&facts, attribute);
-            let erp = verdict.erp.map(|erp| ErpSays {
+            let verdict = value(attribute);
+            let says = |erp: ErpValue| ErpSays {
                 source: erp.source,
                 source_name: sourcing
                     .source(erp.source)
@@ -144,12 +161,14 @@ impl Store {
                 value: erp.value,
                 changed_at: erp.changed_at,
                 synced_at: erp.synced_at,
-            });
+            };
+            let erp = verdict.erp.map(says);
+            let others: Vec<_> = verdict.others.into_iter().map(says).collect();
             if spec.kind == attribute::Kind::Person {
                 let said = verdict.resolved.value.as_ref().and_then(Value::as_text);
                 named.extend(said.and_then(|id| id.parse::<EmployeeId>().ok()));
             }
-            values.push((attribute, verdict.resolved, erp));
+            values.push((attribute, verdict.resolved, erp, others));
         }
         let asked = named.iter().copied().chain([id]).chain(sourcing.set_by);
         let mut people = people::cards(conn, asked.collect::<BTreeSet<_>>()).await?;
@@ -157,17 +176,18 @@ impl Store {
         let set_by = sourcing.set_by.and_then(|setter| people.get(&setter));
         let values = values
             .into_iter()
-            .map(|(attribute, resolved, erp)| ProfileValue {
+            .map(|(attribute, resolved, erp, others)| ProfileValue {
                 attribute,
-                rule: rule_info(resolved.rule, &sourcing, set_by),
+                rule: rule_info(resolved.rule, sourcing, set_by),
                 resolved,
                 erp,
+                others,
                 own: facts.own.get(&attribute).cloned(),
             })
             .collect();
         people.retain(|id, _| named.contains(id));
         let shown = |attribute, otherwise: &str| {
-            let value = sourcing.value(&facts, attribute).resolved.value;
+            let value = value(attribute).resolved.value;
             value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
         };
         Ok(Profile {
@@ -278,6 +298,7 @@ pub(crate) async fn set_own(
     let mut before_and_after = serde_json::Map::new();
     let mut written = Vec::new();
     let mut taken = Vec::new();
+    let mut turns = Vec::new();
     for (attribute, value) in edits {
         let resolved = sourcing.value(facts, attribute).resolved;
         let own = facts.own.get(&attribute).map(|own| &own.value);
@@ -301,6 +322,13 @@ pub(crate) async fn set_own(
             json!({ "before": own, "after": value })
         };
         before_and_after.insert(attribute.name().to_owned(), detail);
+        let was = facts.own.get(&attribute);
+        turns.push(history::of_own(
+            facts.id,
+            attribute,
+            was.map(|own| (&own.value, own.edited_at)),
+            value.as_ref().map(|value| (value, change.at)),
+        )?);
         match value {
             Some(value) => written.push([
                 facts.id.0.into(),
@@ -332,6 +360,7 @@ pub(crate) async fn set_own(
             .execute_raw(db::sql(&change.tx, delete, values))
             .await?;
     }
+    history::write(&change.tx, turns, change.at, Why::Edit, viewer.id()).await?;
     shown::reshow(&change.tx, &[facts.id]).await?;
     let subject = audit::person(facts.id);
     change.record(viewer, "profile.edited", subject, before_and_after.into());

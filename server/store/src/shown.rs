@@ -14,8 +14,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use domain::{
     Action, Attribute, EmployeeId, SourceId, UnitId, Value, Viewer,
+    erp::Worker,
     policy::Kind,
-    sourcing::{ErpValue, OwnValue, Resolved, Rules, Strength, resolve},
+    sourcing::{ErpValue, OwnValue, Priority, Resolved, Rules, Strength, resolve},
     text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
@@ -56,6 +57,8 @@ pub(crate) struct Sourcing {
     pub set_at: Option<DateTime<Utc>>,
     /// The units, by which rules are found.
     pub org: Arc<Snapshot>,
+    /// Which source is heard first.
+    pub priority: Priority,
     sources: BTreeMap<SourceId, SourceFacts>,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Verdict {
     pub resolved: Resolved,
     /// The ERP's side.
     pub erp: Option<ErpValue>,
+    /// What other sources say, those that would be heard first first.
+    pub others: Vec<ErpValue>,
 }
 
 /// All that is known of a person.
@@ -90,7 +95,8 @@ pub(crate) struct Facts {
     manager: Option<EmployeeId>,
     /// Whether they work here now.
     pub active: bool,
-    /// The records; those that are heard first come first.
+    /// The records, in the order in which the sources were connected; in them
+    /// `active` says whether the person works there now.
     records: Vec<(SourceId, ErpRecord)>,
 }
 
@@ -122,6 +128,7 @@ impl Sourcing {
     /// The same with units that are known already.
     pub async fn with(conn: &impl ConnectionTrait, org: Arc<Snapshot>) -> Result<Self> {
         let version = policy::current::<Rules>(conn, Kind::AttributeRules).await?;
+        let priority = policy::current::<Priority>(conn, Kind::SourcePriority).await?;
         let ask = "SELECT id, name, last_read_at FROM sources ORDER BY created_at, id";
         let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
         let sources = rows.iter().enumerate().map(|(place, row)| {
@@ -137,6 +144,7 @@ impl Sourcing {
             set_at: version.as_ref().map(|version| version.set_at),
             rules: version.map(|version| version.body).unwrap_or_default(),
             sources: sources.collect::<Result<_>>()?,
+            priority: priority.map(|version| version.body).unwrap_or_default(),
             org,
         })
     }
@@ -153,13 +161,14 @@ impl Sourcing {
 
     /// What would be shown under other rules. Of several sources, the first
     /// with a value that no rule has ignored is heard, else the first of all
-    /// that have the field.
+    /// that have the field. One where the person works goes before others, and
+    /// then the order that the organization set.
     pub fn value_under(&self, rules: &Rules, facts: &Facts, attribute: Attribute) -> Verdict {
         let path = facts
             .unit
             .map_or(&[][..], |unit| self.org.chart.unit_path(unit));
-        let heard = facts
-            .said(attribute, &self.org)
+        let mut said: Vec<_> = facts
+            .said(attribute, self)
             .into_iter()
             .map(|(source, record, value)| {
                 let rule = rules.in_force(attribute, path, Some(source));
@@ -167,32 +176,48 @@ impl Sourcing {
                     value.as_ref().is_none_or(Value::is_empty) || rule.strength == Strength::None;
                 (silent, source, record, value, rule)
             })
-            // Of equals, `min_by_key` takes the first.
-            .min_by_key(|(silent, ..)| *silent);
-        let (erp, rule) = match heard {
+            .collect();
+        // A stable sort: of equals, the order stays.
+        said.sort_by_key(|(silent, ..)| *silent);
+        let mut said = said.into_iter().map(|(_, source, record, value, rule)| {
+            let read_at = self.source(source).and_then(|source| source.read_at);
+            let changed_at = record
+                .changed
+                .get(&attribute)
+                .copied()
+                .or(record.worker.changed_at)
+                .or(read_at)
+                .unwrap_or_default();
+            let erp = ErpValue {
+                source,
+                value,
+                changed_at,
+                synced_at: read_at.map_or(changed_at, |read_at| read_at.max(changed_at)),
+            };
+            (erp, rule)
+        });
+        let (erp, rule) = match said.next() {
             None => (None, rules.in_force(attribute, path, None)),
-            Some((_, source, record, value, rule)) => {
-                let read_at = self.source(source).and_then(|source| source.read_at);
-                let changed_at = record
-                    .changed
-                    .get(&attribute)
-                    .copied()
-                    .or(record.worker.changed_at)
-                    .or(read_at)
-                    .unwrap_or_default();
-                let erp = ErpValue {
-                    source,
-                    value,
-                    changed_at,
-                    synced_at: read_at.map_or(changed_at, |read_at| read_at.max(changed_at)),
-                };
-                (Some(erp), rule)
-            }
+            Some((erp, rule)) => (Some(erp), rule),
         };
         Verdict {
             resolved: resolve(attribute, rule, erp.as_ref(), facts.own.get(&attribute)),
+            others: said.map(|(erp, _)| erp).collect(),
             erp,
         }
+    }
+
+    /// Somebody's records in the order in which they are heard about `attribute`.
+    fn heard<'a>(&self, facts: &'a Facts, attribute: Attribute) -> Vec<&'a (SourceId, ErpRecord)> {
+        let mut records: Vec<_> = facts.records.iter().collect();
+        // They come in the order in which the sources were connected.
+        records.sort_by_key(|(source, record)| {
+            (
+                !record.worker.active,
+                self.priority.place(attribute, *source),
+            )
+        });
+        records
     }
 
     /// The columns that somebody should have.
@@ -290,17 +315,80 @@ impl Facts {
         }
     }
 
+    /// Puts somebody into another unit, as they were in it once.
+    pub fn set_unit(&mut self, unit: Option<UnitId>) {
+        self.unit = unit;
+    }
+
+    /// Takes a change back: `source` (without one, the person) said `was`; nothing
+    /// where it had no such field.
+    pub fn rewind(
+        &mut self,
+        sourcing: &Sourcing,
+        attribute: Attribute,
+        source: Option<SourceId>,
+        was: Option<Option<Value>>,
+        said_at: Option<DateTime<Utc>>,
+    ) {
+        let Some(source) = source else {
+            match (was.flatten(), said_at) {
+                (Some(value), Some(edited_at)) => {
+                    self.own.insert(attribute, OwnValue { value, edited_at });
+                }
+                _ => drop(self.own.remove(&attribute)),
+            }
+            return;
+        };
+        let known = self.records.iter().position(|(one, _)| *one == source);
+        let at = known.unwrap_or_else(|| {
+            // A source that speaks of them no more is heard where it would be.
+            let place = |id| sourcing.source(id).map(|source| source.place);
+            let at = self
+                .records
+                .partition_point(|(one, _)| place(*one) < place(source));
+            let silent = ErpRecord {
+                worker: Worker::default(),
+                photo: None,
+                changed: BTreeMap::new(),
+            };
+            self.records.insert(at, (source, silent));
+            at
+        });
+        let record = &mut self.records[at].1;
+        match said_at {
+            Some(said_at) => drop(record.changed.insert(attribute, said_at)),
+            None => drop(record.changed.remove(&attribute)),
+        }
+        let text = || {
+            was.clone()
+                .flatten()
+                .as_ref()
+                .and_then(Value::as_text)
+                .map(str::to_owned)
+        };
+        match attribute {
+            Attribute::Manager => self.manager = text().and_then(|id| id.parse().ok()),
+            Attribute::Active => self.active = was.clone().flatten() == Some(Value::Flag(true)),
+            Attribute::Photos => record.photo = text(),
+            _ => match was {
+                Some(value) => drop(record.worker.attributes.insert(attribute, value)),
+                None => drop(record.worker.attributes.remove(&attribute)),
+            },
+        }
+    }
+
     /// What each source that has the field says, those that are heard first first.
     fn said(
         &self,
         attribute: Attribute,
-        org: &Snapshot,
+        sourcing: &Sourcing,
     ) -> Vec<(SourceId, &ErpRecord, Option<Value>)> {
+        let heard = sourcing.heard(self, attribute);
+        let org = &sourcing.org;
         let place = |speaks: fn(&ErpRecord) -> bool, value: Option<Value>| {
             // What the references mean stands in the person's row, whichever source it came from.
-            let mut records = self.records.iter();
-            let speaker = records.clone().find(|(_, record)| speaks(record));
-            let speaker = speaker.or_else(|| records.next());
+            let speaker = heard.iter().find(|(_, record)| speaks(record));
+            let speaker = speaker.or_else(|| heard.first());
             speaker
                 .map(|(source, record)| (*source, record, value))
                 .into_iter()
@@ -316,16 +404,14 @@ impl Facts {
                 self.manager.map(|manager| manager.to_string().into()),
             ),
             Attribute::Active => place(|_| true, Some(Value::Flag(self.active))),
-            Attribute::Photos => self
-                .records
+            Attribute::Photos => heard
                 .iter()
                 .filter_map(|(source, record)| {
                     let photo = record.photo.clone()?;
                     Some((*source, record, Some(photo.into())))
                 })
                 .collect(),
-            _ => self
-                .records
+            _ => heard
                 .iter()
                 .filter_map(|(source, record)| {
                     let value = record.worker.attributes.get(&attribute)?;
@@ -396,17 +482,18 @@ pub(crate) async fn facts(
         .into_iter()
         .map(|row| {
             let source = SourceId(row.try_get("", "source_id")?);
-            let active: bool = row.try_get("", "active")?;
             let place = sourcing.source(source).map(|source| source.place);
-            Ok(((!active, place), source, row))
+            Ok((place, source, row))
         })
         .collect::<Result<Vec<_>>>()?;
-    records.sort_by_key(|(rank, ..)| *rank);
+    records.sort_by_key(|(place, ..)| *place);
     for (_, source, row) in records {
         if let Some(at) = at(&people, &row)? {
             let record: String = row.try_get("", "record")?;
             let changed: String = row.try_get("", "changed")?;
-            let record = ErpRecord::decode(&record, &changed)?;
+            let mut record = ErpRecord::decode(&record, &changed)?;
+            // As it is today: the dates in it are followed already.
+            record.worker.active = row.try_get("", "active")?;
             people[at].records.push((source, record));
         }
     }

@@ -7,13 +7,22 @@ use chacha20poly1305::{
     aead::{Aead as _, Payload},
 };
 use chrono::{DateTime, Utc};
-use domain::{Action, EmployeeId, RunId, SourceId, Viewer, Violation, erp::Worker, text};
-use sea_orm::{ConnectionTrait as _, DbErr, QueryResult, SqlErr};
+use domain::{
+    Action, EmployeeId, RunId, SourceId, Viewer, Violation,
+    erp::Worker,
+    sync::{Correlation, Limits},
+    text,
+};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, SqlErr};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Error, Result, Store, audit, db, people::PersonCard};
+use crate::{
+    Error, Event, Result, Store, account, audit, db,
+    people::{ErpRecord, PersonCard},
+    several, shown,
+};
 
 /// Most characters of a source's name.
 const NAME_MAX: usize = 60;
@@ -37,6 +46,13 @@ pub struct Source {
     pub secrets_set: Vec<String>,
     /// A run that would have more leavers than this share stops and asks, percent.
     pub leaver_percent: u8,
+    /// How much else a run may do before it stops and asks; its `leavers` are
+    /// [`Source::leaver_percent`].
+    pub limits: Limits,
+    /// Since when the next run asks before it writes anything; most sources are not paused.
+    pub paused_since: Option<DateTime<Utc>>,
+    /// Why, in a sentence.
+    pub paused_why: Option<String>,
     /// When a run last read it to the end.
     pub last_read_at: Option<DateTime<Utc>>,
     /// Its last run that was no dry run.
@@ -83,6 +99,8 @@ pub enum Decision {
     Is(EmployeeId),
     /// It is somebody new.
     New,
+    /// It is nobody who is to be here; it is not asked about again.
+    Ignore,
 }
 
 impl Store {
@@ -182,6 +200,106 @@ impl Store {
         self.source(viewer, id).await
     }
 
+    /// Sets how much a run may do before it stops and asks. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Invalid`] for a share above 100.
+    pub async fn set_limits(
+        &self,
+        viewer: &Viewer,
+        id: SourceId,
+        limits: Limits,
+    ) -> Result<Source> {
+        self.allow(viewer, Action::ManageSources)?;
+        let Limits {
+            leavers,
+            joiners,
+            movers,
+            changed,
+            attribute,
+            undecided,
+            faults,
+            four_eyes: _,
+        } = limits;
+        let too_high: Vec<_> = [
+            ("leavers", leavers),
+            ("joiners", joiners),
+            ("movers", movers),
+            ("changed", changed),
+            ("attribute", attribute),
+            ("undecided", undecided),
+            ("faults", faults),
+        ]
+        .into_iter()
+        .filter(|(_, percent)| *percent > 100)
+        .map(|(field, _)| Violation::BadFormat {
+            field: field.into(),
+            expected: "0 to 100".into(),
+        })
+        .collect();
+        if !too_high.is_empty() {
+            return Err(Error::Invalid(too_high));
+        }
+        let mut change = self.change().await?;
+        let find = format!(
+            "SELECT leaver_percent, limits FROM sources WHERE id = $1{}",
+            db::for_update(&change.tx)
+        );
+        let row = change
+            .tx
+            .query_one_raw(db::sql(&change.tx, find, [id.0.into()]))
+            .await?
+            .ok_or(Error::NotFound)?;
+        let before = self::limits(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let update = "UPDATE sources SET leaver_percent = $2, limits = $3 WHERE id = $1";
+        let values = [
+            id.0.into(),
+            i16::from(leavers).into(),
+            serde_json::to_string(&limits)?.into(),
+        ];
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, values))
+            .await?;
+        if before != limits {
+            let detail = json!({ "limits": [before, limits] });
+            change.record(viewer, "source.limits_set", subject(id), detail);
+        }
+        change.commit().await?;
+        self.source(viewer, id).await
+    }
+
+    /// Pauses a source: its next run asks before it writes, whatever it would
+    /// do. One that is paused already stays so for its first reason. Needs
+    /// `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Invalid`] for a reason above 500 characters.
+    pub async fn pause_source(&self, viewer: &Viewer, id: SourceId, why: &str) -> Result<Source> {
+        self.allow(viewer, Action::ManageSources)?;
+        let why = text::line("why", why, 500)?;
+        let mut change = self.change().await?;
+        if pause(&change.tx, id, &why, change.at).await? {
+            change.record(viewer, "source.paused", subject(id), json!({ "why": why }));
+        }
+        change.commit().await?;
+        self.source(viewer, id).await
+    }
+
+    /// Lets the runs of a paused source write again. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn resume_source(&self, viewer: &Viewer, id: SourceId) -> Result<Source> {
+        self.allow(viewer, Action::ManageSources)?;
+        let mut change = self.change().await?;
+        if unpause(&change.tx, id).await? {
+            change.record(viewer, "source.resumed", subject(id), json!({}));
+        }
+        change.commit().await?;
+        self.source(viewer, id).await
+    }
+
     /// Every source, by name. Needs `ReadSources`.
     ///
     /// # Errors
@@ -277,6 +395,217 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// Records that are left out because somebody decided so, by id. Needs `ReadSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn ignored(
+        &self,
+        viewer: &Viewer,
+        source: SourceId,
+    ) -> Result<Vec<(String, String)>> {
+        self.allow(viewer, Action::ReadSources)?;
+        let find =
+            "SELECT external_id, record FROM undecided WHERE source_id = $1 AND decision = $2
+            ORDER BY external_id";
+        let values = [
+            source.0.into(),
+            serde_json::to_string(&Decision::Ignore)?.into(),
+        ];
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, values))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let worker: Worker = serde_json::from_str(&row.try_get_by_index::<String>(1)?)?;
+                Ok((row.try_get_by_index(0)?, worker.name()))
+            })
+            .collect()
+    }
+
+    /// Takes a decision back that no run has followed yet, or one to ignore:
+    /// the record is asked about again. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] where nothing was decided.
+    pub async fn ask_again(
+        &self,
+        viewer: &Viewer,
+        source: SourceId,
+        external_id: &str,
+    ) -> Result<()> {
+        self.allow(viewer, Action::ManageSources)?;
+        let mut change = self.change().await?;
+        let update = "UPDATE undecided SET decision = NULL
+            WHERE source_id = $1 AND external_id = $2 AND decision IS NOT NULL";
+        let values = [source.0.into(), external_id.into()];
+        let done = change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, values))
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::NotFound);
+        }
+        let detail = json!({ "external_id": external_id });
+        change.record(viewer, "source.asked_again", subject(source), detail);
+        change.commit().await
+    }
+
+    /// Undoes that a record was taken for somebody's: it is taken from them, and
+    /// the next run makes it a person of their own. Their other sources, their
+    /// words and their own values stay with them. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `only_record` for a
+    /// person of whom no other source speaks, `run_in_progress`.
+    pub async fn unlink(&self, viewer: &Viewer, source: SourceId, external_id: &str) -> Result<()> {
+        self.allow(viewer, Action::ManageSources)?;
+        let mut change = self.change_people().await?;
+        let at = change.at;
+        let running = "SELECT 1 FROM runs WHERE source_id = $1 AND ended_at IS NULL";
+        let running = db::sql(&change.tx, running, [source.0.into()]);
+        if change.tx.query_one_raw(running).await?.is_some() {
+            return Err(Error::Conflict("run_in_progress"));
+        }
+        let key = || [Uuid::into(source.0), external_id.into()];
+        let find = "SELECT r.employee_id, r.record, r.changed,
+                (SELECT count(*) FROM erp_records o WHERE o.employee_id = r.employee_id AND o.source_id <> r.source_id)
+            FROM erp_records r WHERE r.source_id = $1 AND r.external_id = $2";
+        let row = change
+            .tx
+            .query_one_raw(db::sql(&change.tx, find, key()))
+            .await?
+            .ok_or(Error::NotFound)?;
+        if row.try_get_by_index::<i64>(3)? == 0 {
+            return Err(Error::Conflict("only_record"));
+        }
+        let employee = EmployeeId(row.try_get_by_index(0)?);
+        let record: String = row.try_get_by_index(1)?;
+        let worker = ErpRecord::decode(&record, &row.try_get_by_index::<String>(2)?)?.worker;
+        let delete = "DELETE FROM erp_records WHERE source_id = $1 AND external_id = $2";
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, delete, key()))
+            .await?;
+        let insert = "INSERT INTO undecided (source_id, external_id, record, candidates, since, decision)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (source_id, external_id) DO UPDATE SET record = excluded.record,
+                candidates = excluded.candidates, since = excluded.since, decision = excluded.decision";
+        let values = [
+            source.0.into(),
+            external_id.into(),
+            serde_json::to_string(&worker)?.into(),
+            serde_json::to_string(&[employee])?.into(),
+            at.into(),
+            serde_json::to_string(&Decision::New)?.into(),
+        ];
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, insert, values))
+            .await?;
+        for ended in [
+            "UPDATE dotted_lines SET to_at = $3 WHERE employee_id = $1 AND source_id = $2 AND to_at IS NULL",
+            "UPDATE delegations SET ended_at = $3 WHERE manager_id = $1 AND source_id = $2 AND ended_at IS NULL",
+        ] {
+            let values = [employee.0.into(), source.0.into(), at.into()];
+            change
+                .tx
+                .execute_raw(db::sql(&change.tx, ended, values))
+                .await?;
+        }
+        several::settle(&change.tx, &[employee], at).await?;
+        // Whoever works here by no source any more has left.
+        let leave = "UPDATE employees SET active = FALSE, left_at = $2 WHERE id = $1 AND active
+            AND NOT EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = $1 AND r.active)";
+        let left = change
+            .tx
+            .execute_raw(db::sql(&change.tx, leave, [employee.0.into(), at.into()]))
+            .await?;
+        if left.rows_affected() > 0 {
+            let ended = vec![[employee.0.into(), at.into()]];
+            crate::run::write_history(&change.tx, ended, Vec::new()).await?;
+            account::end_all_sign_ins(&change.tx, &[employee], at).await?;
+            change.tell(Event::SignedOut(employee));
+        }
+        shown::reshow(&change.tx, &[employee]).await?;
+        let detail = json!({ "source": source, "external_id": external_id });
+        change.record(viewer, "person.unlinked", audit::person(employee), detail);
+        change.tell(Event::PeopleChanged);
+        change.commit().await?;
+        self.refresh_chart().await.map(drop)
+    }
+
+    /// The records of people of whom another source speaks too: the id there, and
+    /// who it is. At most 500, by name. Needs `ReadSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn linked(
+        &self,
+        viewer: &Viewer,
+        source: SourceId,
+    ) -> Result<Vec<(String, PersonCard)>> {
+        self.allow(viewer, Action::ReadSources)?;
+        let find = "SELECT r.external_id, r.employee_id FROM erp_records r JOIN employees e ON e.id = r.employee_id
+            WHERE r.source_id = $1 AND EXISTS
+                (SELECT 1 FROM erp_records o WHERE o.employee_id = r.employee_id AND o.source_id <> r.source_id)
+            ORDER BY e.sort_name, r.external_id LIMIT 500";
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, [source.0.into()]))
+            .await?;
+        let ids = rows
+            .iter()
+            .map(|row| Ok(EmployeeId(row.try_get_by_index(1)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let cards = self.cards(viewer, &ids).await?;
+        let mut linked = Vec::with_capacity(rows.len());
+        for (row, id) in rows.iter().zip(ids) {
+            let card = cards.get(&id).cloned();
+            linked.extend(row.try_get_by_index(0).ok().zip(card));
+        }
+        Ok(linked)
+    }
+
+    /// How the source's new records are told to be people who are known. Needs `ReadSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn correlation(&self, viewer: &Viewer, id: SourceId) -> Result<Correlation> {
+        self.allow(viewer, Action::ReadSources)?;
+        correlation(self.db(), id).await
+    }
+
+    /// Sets how the source's new records are told to be people who are known.
+    /// People who are linked already stay so. Needs `ManageSources`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Invalid`] for a key that is named twice.
+    pub async fn set_correlation(
+        &self,
+        viewer: &Viewer,
+        id: SourceId,
+        next: Correlation,
+    ) -> Result<()> {
+        self.allow(viewer, Action::ManageSources)?;
+        let next = next.checked()?;
+        let mut change = self.change().await?;
+        let before = correlation(&change.tx, id).await?;
+        if before == next {
+            return Ok(());
+        }
+        let update = "UPDATE sources SET correlation = $2 WHERE id = $1";
+        let values = [id.0.into(), serde_json::to_string(&next)?.into()];
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, values))
+            .await?;
+        let detail = json!({ "correlation": [before, next] });
+        change.record(viewer, "source.correlation_set", subject(id), detail);
+        change.commit().await
+    }
+
     /// Decides about one; the next run follows it. Needs `ManageSources`.
     ///
     /// # Errors
@@ -334,7 +663,9 @@ impl Store {
             let detail = json!({ "source": source, "external_id": external_id });
             change.record(viewer, "person.linked", audit::person(employee), detail);
         }
-        change.commit().await
+        change.commit().await?;
+        // Nobody reads a source that is pushed: what is decided comes true now.
+        self.follow_decision(viewer, source, external_id).await
     }
 
     fn read_source(&self, row: &QueryResult) -> Result<Source> {
@@ -352,6 +683,9 @@ impl Store {
             settings: serde_json::from_str(&row.try_get_by_index::<String>(3)?)?,
             secrets_set: secrets.into_keys().collect(),
             leaver_percent: u8::try_from(row.try_get_by_index::<i16>(5)?).unwrap_or(LEAVER_PERCENT),
+            limits: limits(row.try_get_by_index(5)?, row.try_get_by_index(10)?),
+            paused_since: row.try_get_by_index(11)?,
+            paused_why: row.try_get_by_index(12)?,
             last_read_at: row.try_get_by_index(6)?,
             created_at: row.try_get_by_index(7)?,
             last_run: row.try_get_by_index::<Option<Uuid>>(8)?.map(RunId),
@@ -390,8 +724,54 @@ impl Store {
 /// What [`Store::read_source`] reads; `$1` is true.
 const SOURCE: &str = "SELECT s.id, s.kind, s.name, s.settings, s.secrets, s.leaver_percent, s.last_read_at, s.created_at,
         (SELECT r.id FROM runs r WHERE r.source_id = s.id ORDER BY r.started_at DESC, r.id DESC LIMIT 1),
-        (SELECT count(*) FROM erp_records p WHERE p.source_id = s.id AND p.active = $1)
+        (SELECT count(*) FROM erp_records p WHERE p.source_id = s.id AND p.active = $1),
+        s.limits, s.paused_since, s.paused_why
     FROM sources s";
+
+/// The limits from their columns. What cannot be read is as it comes: a limit
+/// that is lost must not become none.
+pub(crate) fn limits(leaver_percent: i16, limits: String) -> Limits {
+    Limits {
+        leavers: u8::try_from(leaver_percent).unwrap_or(LEAVER_PERCENT),
+        ..serde_json::from_str(&limits).unwrap_or_default()
+    }
+}
+
+/// Pauses a source; answers whether it was not paused before.
+pub(crate) async fn pause(
+    tx: &DatabaseTransaction,
+    id: SourceId,
+    why: &str,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let update = "UPDATE sources SET paused_since = $2, paused_why = $3
+        WHERE id = $1 AND paused_since IS NULL";
+    let values = [id.0.into(), at.into(), why.into()];
+    let done = tx.execute_raw(db::sql(tx, update, values)).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends a source's pause; answers whether there was one.
+pub(crate) async fn unpause(tx: &DatabaseTransaction, id: SourceId) -> Result<bool> {
+    let update = "UPDATE sources SET paused_since = NULL, paused_why = NULL
+        WHERE id = $1 AND paused_since IS NOT NULL";
+    let done = tx.execute_raw(db::sql(tx, update, [id.0.into()])).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// How a source's new records are told to be people who are known.
+pub(crate) async fn correlation(conn: &impl ConnectionTrait, id: SourceId) -> Result<Correlation> {
+    let find = "SELECT correlation FROM sources WHERE id = $1";
+    let row = conn
+        .query_one_raw(db::sql(conn, find, [id.0.into()]))
+        .await?
+        .ok_or(Error::NotFound)?;
+    let kept: Option<String> = row.try_get_by_index(0)?;
+    Ok(match kept {
+        Some(kept) => serde_json::from_str(&kept)?,
+        None => Correlation::default(),
+    })
+}
 
 /// How the audit log speaks of a source.
 pub(crate) fn subject(id: SourceId) -> String {

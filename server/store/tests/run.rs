@@ -1018,3 +1018,412 @@ async fn photos_are_fetched_when_they_change() {
     })
     .await;
 }
+
+/// What an undo gives back to the letter: everything but the run's own marks.
+async fn state(world: &World) -> Vec<Vec<String>> {
+    tables(
+        world,
+        &[
+            "units",
+            "employees",
+            "erp_records",
+            "manager_history",
+            "own_values",
+        ],
+    )
+    .await
+}
+
+/// Undoes a run, in as many chunks as it takes.
+async fn undo(store: &Store, run: RunId) -> Run {
+    let undo = store.undo_run(&SYSTEM, run).await.unwrap().id;
+    while store.undo_chunk(&SYSTEM, undo).await.unwrap() {}
+    store.end_undo(&SYSTEM, undo).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_undo_gives_everything_back() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        world
+            .execute("UPDATE sources SET leaver_percent = 100", [])
+            .await;
+        let (units, mut workers) = firm();
+        workers.push(worker("g", "Gus", Some("ghost"), Some("u1")));
+        sync(store, source, &(units.clone(), workers.clone())).await;
+        hour(world).await;
+        // Somebody has left before, so that a return can be taken back too.
+        let without: Vec<_> = workers
+            .iter()
+            .filter(|one| one.external_id != "c")
+            .cloned()
+            .collect();
+        sync(store, source, &(units.clone(), without.clone())).await;
+        hour(world).await;
+        let bo = id(world, "b").await;
+        let own = BTreeMap::from([("title".to_owned(), Some(Value::from("Own title")))]);
+        let me = Viewer::person(bo, Roles::EMPLOYEE);
+        store.edit_profile(&me, bo, own).await.unwrap();
+        let before = state(world).await;
+        hour(world).await;
+
+        // Di moves, Bo has another title, Eve goes, Cy comes back, a unit gets another name, and
+        // Gus's superior turns up.
+        let mut next = workers.clone();
+        next.retain(|one| one.external_id != "e");
+        for one in &mut next {
+            match one.external_id.as_str() {
+                "d" => (one.manager, one.unit) = (Some("b".into()), Some("u3".into())),
+                "b" => set(one, Attribute::Title, "Lead fitter"),
+                _ => {}
+            }
+        }
+        next.push(worker("ghost", "Gina", Some("a"), Some("u1")));
+        let mut renamed = units.clone();
+        renamed[0].name = "Great works".into();
+        renamed[0].parent = Some("u2".into());
+        renamed.push(unit("u3", "Annex"));
+        let run = sync(store, source, &(renamed.clone(), next.clone())).await;
+        assert_eq!(
+            (
+                run.totals.joiners,
+                run.totals.returners,
+                run.totals.movers,
+                run.totals.leavers
+            ),
+            (1, 1, 1, 1)
+        );
+        let after = state(world).await;
+        assert_ne!(before, after);
+        hour(world).await;
+
+        let preview = store.undo_preview(&SYSTEM, run.id).await.unwrap();
+        assert_eq!((preview.left_in_all, preview.units), (0, 2));
+        assert_eq!(
+            (
+                preview.totals.leavers,
+                preview.totals.returners,
+                preview.totals.movers
+            ),
+            (2, 1, 2),
+            "{:?}",
+            preview.steps
+        );
+        assert_eq!(state(world).await, after, "a preview writes nothing");
+
+        let undone = undo(store, run.id).await;
+        assert_eq!((undone.phase, undone.undoes), (Phase::Done, Some(run.id)));
+        assert_eq!(undone.totals.leavers, preview.totals.leavers);
+        let told = steps(store, undone.id).await;
+        assert_eq!(told["b"].changes[0].from, Some("Lead fitter".into()));
+        assert_eq!(told["b"].changes[0].to, Some("Fitter".into()));
+        assert_eq!(told["e"].kind, StepKind::Returner);
+        assert_eq!(store.run_findings(&SYSTEM, undone.id).await.unwrap(), []);
+
+        // Gina stays, gone; so does the unit that came with the run. The rest is as it was.
+        let gina = id(world, "ghost").await;
+        for (name, column, value) in [
+            ("manager_history", "employee_id", gina.0),
+            ("erp_records", "employee_id", gina.0),
+            ("employees", "id", gina.0),
+        ] {
+            let there = format!("SELECT count(*) FROM {name} WHERE {column} = $1");
+            let rows = world.rows(&there, [value.into()]).await;
+            assert_eq!(rows[0].try_get_by_index::<i64>(0).unwrap(), 1, "{name}");
+        }
+        assert!(!store.person(&SYSTEM, gina).await.unwrap().active);
+        world
+            .execute(
+                "DELETE FROM manager_history WHERE employee_id = $1",
+                [gina.0.into()],
+            )
+            .await;
+        world
+            .execute(
+                "DELETE FROM erp_records WHERE employee_id = $1",
+                [gina.0.into()],
+            )
+            .await;
+        world
+            .execute("DELETE FROM employees WHERE id = $1", [gina.0.into()])
+            .await;
+        assert_eq!(
+            world
+                .count("SELECT count(*) FROM units WHERE name = 'Annex' AND NOT active")
+                .await,
+            1
+        );
+        world
+            .execute("DELETE FROM units WHERE name = 'Annex'", [])
+            .await;
+        let now = state(world).await;
+        for (was, is) in before.iter().zip(&now) {
+            assert_eq!(is, was);
+        }
+
+        // The source is paused: the next run asks, and having been let through does all of it again.
+        let found = store.source(&SYSTEM, source).await.unwrap();
+        assert!(found.paused_since.is_some());
+        assert_eq!(store.watermark(&SYSTEM, source).await.unwrap(), None);
+        let again = read(store, source, false, &(renamed, next)).await;
+        assert_eq!(
+            (again.phase, again.error.as_deref()),
+            (Phase::Waiting, Some("source_paused"))
+        );
+        store.approve_run(&SYSTEM, again.id).await.unwrap();
+        finish(store, again.id).await;
+        assert_eq!(
+            store.source(&SYSTEM, source).await.unwrap().paused_since,
+            None
+        );
+        let title = store
+            .cards(&SYSTEM, &[bo])
+            .await
+            .unwrap()
+            .remove(&bo)
+            .unwrap()
+            .title;
+        assert_eq!(
+            title.as_deref(),
+            Some("Own title"),
+            "own values are never touched"
+        );
+        assert!(matches!(
+            store.undo_run(&SYSTEM, run.id).await,
+            Err(Error::Conflict("not_undoable"))
+        ));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_something_newer_touched_is_not_undone_and_is_told() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let (units, mut workers) = firm();
+        sync(store, source, &(units.clone(), workers.clone())).await;
+        hour(world).await;
+        for one in &mut workers {
+            set(one, Attribute::Title, "Cog");
+            set(one, Attribute::Location, "Bergen");
+        }
+        workers.push(worker("n", "Nia", Some("a"), Some("u1")));
+        workers.push(worker("o", "Oda", Some("a"), Some("u1")));
+        let accident = sync(store, source, &(units.clone(), workers.clone())).await;
+        hour(world).await;
+        // Bo's title is mended by a later run, and so is Nia's record.
+        for one in &mut workers {
+            if matches!(one.external_id.as_str(), "b" | "n") {
+                set(one, Attribute::Title, "Head of fitting");
+            }
+        }
+        sync(store, source, &(units.clone(), workers.clone())).await;
+        hour(world).await;
+
+        let undone = undo(store, accident.id).await;
+        let (bo, di) = (id(world, "b").await, id(world, "d").await);
+        let (nia, oda) = (id(world, "n").await, id(world, "o").await);
+        let cards = store.cards(&SYSTEM, &[bo, di, nia, oda]).await.unwrap();
+        assert_eq!(cards[&di].title.as_deref(), Some("Fitter"));
+        assert_eq!(cards[&di].location, None);
+        assert_eq!(cards[&bo].title.as_deref(), Some("Head of fitting"));
+        assert_eq!(cards[&bo].location, None, "nothing newer said the place");
+        assert!(cards[&nia].active, "a later run had her too");
+        assert!(!cards[&oda].active);
+        let left = store.run_findings(&SYSTEM, undone.id).await.unwrap();
+        let left: BTreeMap<_, _> = left
+            .iter()
+            .map(|one| match one {
+                RunFinding::NotUndone(left) => (
+                    left.name.as_str(),
+                    (left.attributes.as_slice(), left.why.as_str()),
+                ),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            left,
+            BTreeMap::from([
+                ("Bo", (&[Attribute::Title][..], "later_run")),
+                ("Nia", (&[][..], "later_run")),
+            ])
+        );
+        // An undone joiner who is in the source still comes back as the same person.
+        let again = read(store, source, false, &(units, workers)).await;
+        let planned = steps(store, again.id).await;
+        assert_eq!(
+            (planned["o"].kind, planned["o"].employee),
+            (StepKind::Returner, Some(oda))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_that_broke_off_is_gone_on_with() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let units = vec![unit("u1", "Works")];
+        let mut workers: Vec<_> = (0..1200)
+            .map(|n| {
+                worker(
+                    &format!("w{n:04}"),
+                    &format!("Worker {n}"),
+                    None,
+                    Some("u1"),
+                )
+            })
+            .collect();
+        sync(store, source, &(units.clone(), workers.clone())).await;
+        let before = state(world).await;
+        hour(world).await;
+        world
+            .execute(
+                "UPDATE sources SET limits = '{\"attribute\":100,\"changed\":100}'",
+                [],
+            )
+            .await;
+        for one in &mut workers {
+            set(one, Attribute::Title, "Cog");
+        }
+        let accident = sync(store, source, &(units, workers)).await;
+        hour(world).await;
+        let begun = store.undo_run(&SYSTEM, accident.id).await.unwrap();
+        assert!(store.undo_chunk(&SYSTEM, begun.id).await.unwrap());
+        let half = world
+            .count("SELECT count(*) FROM employees WHERE title = 'Cog'")
+            .await;
+        assert_eq!(half, 700);
+
+        // The process dies; another one finds the run without a sign of life.
+        let other = another(world).await;
+        hour(world).await;
+        let undone = undo(&other, accident.id).await;
+        assert_eq!((undone.phase, undone.applied), (Phase::Done, 700));
+        assert_eq!(state(world).await, before);
+        let late = store.undo_chunk(&SYSTEM, begun.id).await;
+        assert!(matches!(late, Err(Error::Conflict("run_over"))));
+        let broken = other.run(&SYSTEM, begun.id).await.unwrap();
+        assert_eq!(
+            (broken.phase, broken.error.as_deref()),
+            (Phase::Failed, Some("interrupted"))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_that_a_run_linked_is_let_go_again() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let (erp, directory) = (world.source("ERP").await, world.source("Directory").await);
+        sync(store, erp, &firm()).await;
+        hour(world).await;
+        let before = state(world).await;
+        let mut entry = worker("uid=bo", "Bo", None, None);
+        set(&mut entry, Attribute::EmployeeNumber, "N-b");
+        set(&mut entry, Attribute::Location, "Bergen");
+        let run = sync(store, directory, &(vec![], vec![entry])).await;
+        assert_eq!(run.totals.changed, 1);
+        assert_ne!(state(world).await, before);
+        hour(world).await;
+        undo(store, run.id).await;
+        assert_eq!(state(world).await, before);
+    })
+    .await;
+}
+
+/// Many random runs, of which each is undone: always what was there before.
+#[tokio::test]
+async fn any_run_can_be_undone() {
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let limits = domain::sync::Limits {
+            leavers: 100,
+            joiners: 100,
+            movers: 100,
+            changed: 100,
+            attribute: 100,
+            undecided: 100,
+            faults: 100,
+            four_eyes: false,
+        };
+        store.set_limits(&SYSTEM, source, limits).await.unwrap();
+        let mut dice = StdRng::seed_from_u64(7);
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let any_firm = |dice: &mut StdRng| {
+            let units: Vec<_> = ["u1", "u2", "u3"]
+                .into_iter()
+                .filter_map(|id| {
+                    let there = dice.random_bool(0.8);
+                    there.then(|| OrgUnit {
+                        parent: dice.random_bool(0.5).then(|| "u1".to_owned()),
+                        ..unit(id, &format!("Unit {}", dice.random_range(0..3)))
+                    })
+                })
+                .collect();
+            let workers: Vec<_> = names
+                .into_iter()
+                .filter_map(|id| {
+                    if dice.random_bool(0.25) {
+                        return None;
+                    }
+                    let pick =
+                        |dice: &mut StdRng| names[dice.random_range(0..names.len())].to_owned();
+                    let manager = dice.random_bool(0.7).then(|| pick(dice));
+                    let unit = dice
+                        .random_bool(0.8)
+                        .then(|| format!("u{}", dice.random_range(1..4)));
+                    let mut one = worker(
+                        id,
+                        &format!("Name {id}"),
+                        manager.as_deref(),
+                        unit.as_deref(),
+                    );
+                    set(
+                        &mut one,
+                        Attribute::Title,
+                        &format!("Title {}", dice.random_range(0..3)),
+                    );
+                    Some(one)
+                })
+                .collect();
+            (units, workers)
+        };
+        let everybody = (
+            vec![unit("u1", "One"), unit("u2", "Two"), unit("u3", "Three")],
+            names
+                .map(|id| worker(id, &format!("Name {id}"), None, Some("u1")))
+                .to_vec(),
+        );
+        sync(store, source, &everybody).await;
+        let mut undone = 0;
+        for round in 0..12 {
+            hour(world).await;
+            let before = state(world).await;
+            hour(world).await;
+            let firm = any_firm(&mut dice);
+            let run = sync(store, source, &firm).await;
+            hour(world).await;
+            if state(world).await != before {
+                undone += 1;
+            }
+            undo(store, run.id).await;
+            let after = state(world).await;
+            for (is, was) in after.iter().zip(&before) {
+                assert_eq!(is, was, "round {round}");
+            }
+            store.resume_source(&SYSTEM, source).await.unwrap();
+            hour(world).await;
+            // From here on with a firm that is another one.
+            sync(store, source, &any_firm(&mut dice)).await;
+        }
+        assert!(undone > 9);
+    })
+    .await;
+}

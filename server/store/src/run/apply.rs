@@ -2,27 +2,31 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Viewer,
     erp::Worker,
     sync::{StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Live, Phase, Run,
+    Live, Phase, Run, ahead,
+    journal::{self, Journal, Noted},
     live::{Held, Planned, UnitRow, Work},
     plan::IN_MAX,
+    relations::{self, Relations},
     write_run,
 };
 use crate::{
     Event, Result, Store, account, audit,
     change::Change,
-    db,
+    correction, db,
     people::ErpRecord,
+    several,
     shown::{self, Columns, Facts, Sourcing},
     source,
 };
@@ -32,21 +36,26 @@ use crate::{
 const CHUNK: usize = 1_000;
 
 /// A record as the database has it.
-struct Kept {
-    record: ErpRecord,
-    digest: Vec<u8>,
-    photo_wanted: Option<String>,
+pub(super) struct Kept {
+    pub record: ErpRecord,
+    /// The columns `record` and `changed`, to the letter.
+    pub text: String,
+    pub changed: String,
+    pub digest: Vec<u8>,
+    pub photo_wanted: Option<String>,
+    /// The run that wrote it.
+    pub run: Option<Uuid>,
 }
 
 /// What of a person's row a source decides.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Place {
-    active: bool,
-    left_at: Option<DateTime<Utc>>,
-    unit: Option<Uuid>,
-    unit_ref: Option<String>,
-    manager: Option<Uuid>,
-    manager_ref: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub active: bool,
+    pub left_at: Option<DateTime<Utc>>,
+    pub unit: Option<Uuid>,
+    pub unit_ref: Option<String>,
+    pub manager: Option<Uuid>,
+    pub manager_ref: Option<String>,
 }
 
 /// The rows of one chunk.
@@ -54,7 +63,10 @@ struct Place {
 struct Rows {
     joiners: Vec<[Value; 20]>,
     places: Vec<[Value; 7]>,
-    records: Vec<[Value; 8]>,
+    records: Vec<[Value; 10]>,
+    relations: Relations,
+    scheduled: Vec<[Value; 7]>,
+    unscheduled: Vec<String>,
     /// Whose superior ends being it.
     ended: Vec<[Value; 2]>,
     begun: Vec<[Value; 3]>,
@@ -77,7 +89,7 @@ impl Store {
         let mut change = self.change_people().await?;
         write_run(&change.tx, &run, None, change.at).await?;
         if !work.units_added {
-            add_units(&change.tx, live.source, work).await?;
+            add_units(&change.tx, live, work).await?;
         }
         let (shown, moved) = self
             .write_steps(viewer, live, work, to, &mut change)
@@ -134,6 +146,9 @@ impl Store {
             .filter(|planned| !work.held.contains_key(&planned.external_id))
             .filter_map(|planned| Some((planned.external_id.as_str(), planned.employee?)))
             .collect();
+        let ids: Vec<_> = old.iter().filter_map(|planned| planned.employee).collect();
+        let shared = several::shared(&change.tx, live.source, &ids).await?;
+        let above_posts = work.above_posts();
         let sourcing = match old.len() < steps.len() {
             true => Some(Sourcing::load(&change.tx).await?),
             false => None,
@@ -141,6 +156,7 @@ impl Store {
         let mut rows = Rows::default();
         let mut shown = Vec::with_capacity(steps.len());
         let mut leavers = Vec::new();
+        let mut noted = Vec::new();
         for (place, planned) in (work.next..).zip(steps) {
             let step = serde_json::to_string(&work.step(planned))?;
             rows.steps.push([
@@ -149,25 +165,49 @@ impl Store {
                 step.into(),
                 planned.employee.map(|id| id.0).into(),
             ]);
+            let waits = planned.kind == StepKind::Scheduled;
+            if work.scheduled.contains_key(&planned.external_id) && !waits {
+                rows.unscheduled.push(planned.external_id.clone());
+            }
             if work.pending.contains_key(&planned.external_id)
                 && planned.kind != StepKind::Undecided
+                && !waits
             {
                 rows.decided.push(planned.external_id.clone());
             }
             let Some(employee) = planned.employee else {
+                if waits {
+                    let row = ahead::row(live.source, planned, work.today, at)?;
+                    rows.scheduled.extend(row);
+                    continue;
+                }
                 rows.wait(live.source, work, planned, at)?;
                 continue;
             };
             let before = kept.remove(&planned.external_id);
-            let Some(record) = rows.record(live.source, planned, employee, before, at)? else {
+            let said = before.as_ref().map(|before| before.record.worker.clone());
+            let Some(record) =
+                rows.record(live, work.today, planned, employee, before.as_ref(), at)?
+            else {
                 continue;
             };
-            if planned.kind == StepKind::Leaver {
+            let stays = planned.kind != StepKind::Leaver;
+            let now_said = stays.then_some(&record.worker);
+            let again = planned.kind == StepKind::Returner;
+            rows.relations
+                .note(employee, said.as_ref().filter(|_| !again), now_said);
+            if planned.kind != StepKind::Joiner {
+                noted.push((place, employee, planned, before, record.clone()));
+            }
+            if !stays {
                 leavers.push((employee, planned));
                 continue;
             }
             let was = places.get(&employee.0);
-            let now = work.place(&arriving, &record.worker, was, planned.kind);
+            let mut now = work.place(&arriving, &above_posts, &record.worker, was, planned.kind);
+            if let Some(was) = was.filter(|_| shared.contains(&employee)) {
+                now.keep(was);
+            }
             rows.history(employee, was, &now, at);
             if let Some(was) = was {
                 rows.place(employee, was, now);
@@ -180,8 +220,12 @@ impl Store {
             }
         }
         let moved = !(rows.joiners.is_empty() && rows.places.is_empty() && leavers.is_empty());
+        let relations = std::mem::take(&mut rows.relations);
         rows.write(&change.tx, live.source).await?;
-        let gone = gone(&change.tx, &leavers, at).await?;
+        self.write_relations(&change.tx, live.source, work, relations, at)
+            .await?;
+        let ids: Vec<_> = leavers.iter().map(|(id, _)| *id).collect();
+        let gone = gone_everywhere(&change.tx, &ids, at).await?;
         account::end_all_sign_ins(&change.tx, &gone, at).await?;
         let gone: HashSet<_> = gone.into_iter().collect();
         for (employee, planned) in leavers {
@@ -195,7 +239,41 @@ impl Store {
                 change.tell(Event::SignedOut(employee));
             }
         }
-        Ok((shown, moved))
+        let shared: Vec<_> = shared.into_iter().collect();
+        let settled = several::settle(&change.tx, &shared, at).await?;
+        // Of a leaver here who stays by another source, that one is heard from now on.
+        shown.extend(shared);
+        self.note_steps(live, work, change, &places, &noted).await?;
+        Ok((shown, moved || !settled.is_empty()))
+    }
+
+    /// Notes what it takes to take the steps back, now that it is known where everybody stands.
+    async fn note_steps(
+        &self,
+        live: &Live,
+        work: &Work,
+        change: &Change<'_>,
+        places: &HashMap<Uuid, Place>,
+        noted: &[(usize, EmployeeId, &Planned, Option<Kept>, ErpRecord)],
+    ) -> Result<()> {
+        let ids: Vec<_> = noted.iter().map(|(_, employee, ..)| *employee).collect();
+        let now = places_of(&change.tx, &ids).await?;
+        let mut journal = Journal::new(live.id, live.source, work, change.at);
+        for (place, employee, planned, before, record) in noted {
+            let (Some(was), Some(became)) = (places.get(&employee.0), now.get(&employee.0)) else {
+                continue;
+            };
+            journal.note(&Noted {
+                place: *place,
+                employee: *employee,
+                external_id: Some(&planned.external_id),
+                before: before.as_ref(),
+                after: Some(record),
+                was,
+                became,
+            })?;
+        }
+        journal.write(&change.tx).await
     }
 
     /// What comes after the last step: superiors and units that could not be
@@ -215,22 +293,35 @@ impl Store {
         run.ended_at = Some(at);
         write_run(&change.tx, &run, Some(&work.findings), at).await?;
         if !work.units_added {
-            add_units(&change.tx, live.source, work).await?;
+            add_units(&change.tx, live, work).await?;
         }
+        let before = seekers(&change.tx, run.started_at).await?;
         let mut shown = find_units(&change.tx, live.source, work).await?;
-        let found = shown.len() + find_managers(&change.tx, live.source, work, at).await?;
-        let units = change_units(&change.tx, live.source, work).await?;
+        let mut found = shown.len() + find_managers(&change.tx, live.source, work, at).await?;
+        found += relations::find_people(&change.tx, live.source, work, at).await?;
+        found += usize::from(relations::write_vacancies(&change.tx, live.source, work).await?);
+        let settled = settle_unresolved(&change.tx, live.source, at).await?;
+        found += settled.len();
+        shown.extend(settled);
+        note_found(&change.tx, live, work, &before, at).await?;
+        journal::forget_old(&change.tx, live.source, at).await?;
+        let units = change_units(&change.tx, live, work).await?;
         shown.extend(people_of(&change.tx, &units.renamed).await?);
         shown.sort_unstable();
         shown.dedup();
         shown::reshow(&change.tx, &shown).await?;
         drop_pending(&change.tx, live.source, &work.no_longer_pending).await?;
-        let update = "UPDATE sources SET last_read_at = $2, watermark = COALESCE($3, watermark) WHERE id = $1";
-        let values = [live.source.0.into(), work.read_at.into(), watermark.into()];
-        change
-            .tx
-            .execute_raw(db::sql(&change.tx, update, values))
-            .await?;
+        ahead::unschedule(&change.tx, live.source, &work.no_longer_scheduled).await?;
+        ahead::forget_day(&change.tx, live.source, &work.no_longer_due).await?;
+        if !work.turning {
+            let update = "UPDATE sources SET last_read_at = $2, watermark = COALESCE($3, watermark) WHERE id = $1";
+            let values = [live.source.0.into(), work.read_at.into(), watermark.into()];
+            change
+                .tx
+                .execute_raw(db::sql(&change.tx, update, values))
+                .await?;
+        }
+        correction::confirm(&mut change, viewer, live.source, run.started_at).await?;
         if run.steps > 0 || found > 0 || units.written > 0 {
             let detail = json!({ "run": live.id, "totals": run.totals, "units": units.written });
             change.record(viewer, "run.done", source::subject(live.source), detail);
@@ -246,6 +337,7 @@ impl Work {
     fn place(
         &self,
         arriving: &HashMap<&str, EmployeeId>,
+        above_posts: &HashMap<&str, EmployeeId>,
         worker: &Worker,
         was: Option<&Place>,
         kind: StepKind,
@@ -255,6 +347,9 @@ impl Work {
             let held = self.held.get(manager).map(|held| held.employee);
             held.or_else(|| arriving.get(manager).copied())
         });
+        // The reference to a vacant post stays: whoever is next above it may be another one tomorrow.
+        let passed = reference.filter(|_| manager.is_none());
+        let above = passed.and_then(|post| above_posts.get(post).copied());
         let unit = worker.unit.as_ref().and_then(|unit| self.units.get(unit));
         let keeps = was.is_some_and(|was| was.active);
         Place {
@@ -263,11 +358,19 @@ impl Work {
                 StepKind::Joiner | StepKind::Returner => None,
                 _ => was.and_then(|was| was.left_at),
             },
-            manager: manager.map(|id| id.0),
-            manager_ref: reference.filter(|_| manager.is_none()).map(str::to_owned),
+            manager: manager.or(above).map(|id| id.0),
+            manager_ref: passed.map(str::to_owned),
             unit: unit.map(|unit| unit.id.0),
             unit_ref: worker.unit.clone().filter(|_| unit.is_none()),
         }
+    }
+}
+
+impl Place {
+    /// Leaves unit and superior as they were: another source may say them.
+    fn keep(&mut self, was: &Self) {
+        (self.unit, self.unit_ref) = (was.unit, was.unit_ref.clone());
+        (self.manager, self.manager_ref) = (was.manager, was.manager_ref.clone());
     }
 }
 
@@ -305,14 +408,15 @@ impl Rows {
     /// The record that follows; none if there is nothing that it could follow.
     fn record(
         &mut self,
-        source: SourceId,
+        live: &Live,
+        today: NaiveDate,
         planned: &Planned,
         employee: EmployeeId,
-        before: Option<Kept>,
+        before: Option<&Kept>,
         at: DateTime<Utc>,
     ) -> Result<Option<ErpRecord>> {
         let gone = planned.kind == StepKind::Leaver;
-        let (worker, digest) = match (&planned.worker, &before) {
+        let (worker, digest) = match (&planned.worker, before) {
             (Some(worker), _) => (worker.clone(), worker.digest().to_vec()),
             (None, Some(before)) => {
                 let mut worker = before.record.worker.clone();
@@ -324,31 +428,38 @@ impl Rows {
             (None, None) => return Ok(None),
         };
         let (old, photo_wanted) = match before {
-            Some(before) => (Some(before.record), before.photo_wanted),
+            Some(before) => (Some(&before.record), before.photo_wanted.clone()),
             None => (None, None),
         };
-        let old_tag = old.as_ref().and_then(|old| old.worker.photo.as_deref());
+        let old_tag = old.and_then(|old| old.worker.photo.as_deref());
         let photo_wanted = match &worker.photo {
             None => None,
             Some(tag) if old_tag == Some(tag) => photo_wanted,
             Some(tag) => Some(tag.clone()),
         };
-        let photo = old.as_ref().and_then(|old| old.photo.clone());
+        let photo = old.and_then(|old| old.photo.clone());
         let photo = photo.filter(|_| worker.photo.is_some());
-        let mut record = ErpRecord::succeed(old.as_ref(), worker, photo, at);
+        let mut record = ErpRecord::succeed(old, worker, photo, at);
         if planned.worker.is_none() && !gone {
             record.changed.insert(Attribute::Department, at);
         }
+        // A day that has come changes this as a word of the ERP does.
+        if gone || planned.kind == StepKind::Returner {
+            record.changed.entry(Attribute::Active).insert_entry(at);
+        }
+        let due_on = record.worker.turns_after(today);
         let (text, changed) = record.encode()?;
         self.records.push([
-            source.0.into(),
+            live.source.0.into(),
             planned.external_id.as_str().into(),
             employee.0.into(),
-            record.worker.active.into(),
+            record.worker.works_on(today).into(),
             digest.into(),
             text.into(),
             changed.into(),
             photo_wanted.into(),
+            due_on.map(|day| day.to_string()).into(),
+            live.id.0.into(),
         ]);
         Ok(Some(record))
     }
@@ -378,15 +489,7 @@ impl Rows {
 
     fn place(&mut self, employee: EmployeeId, was: &Place, now: Place) {
         if *was != now {
-            self.places.push([
-                employee.0.into(),
-                now.active.into(),
-                now.left_at.into(),
-                now.unit.into(),
-                now.unit_ref.into(),
-                now.manager.into(),
-                now.manager_ref.into(),
-            ]);
+            self.places.push(now.row(employee.0));
         }
     }
 
@@ -419,24 +522,10 @@ impl Rows {
             )
         })
         .await?;
-        db::bulk(tx, self.places, |rows| {
-            format!(
-                "UPDATE employees SET active = v.column2, left_at = v.column3, unit_id = v.column4,
-                    unit_ref = v.column5, manager_id = v.column6, manager_ref = v.column7
-                FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
-            )
-        })
-        .await?;
-        db::bulk(tx, self.records, |rows| {
-            format!(
-                "INSERT INTO erp_records (source_id, external_id, employee_id, active, digest, record,
-                    changed, photo_wanted) VALUES {rows}
-                ON CONFLICT (source_id, external_id) DO UPDATE SET active = excluded.active,
-                    digest = excluded.digest, record = excluded.record, changed = excluded.changed,
-                    photo_wanted = excluded.photo_wanted"
-            )
-        })
-        .await?;
+        write_places(tx, self.places).await?;
+        write_records(tx, self.records).await?;
+        ahead::schedule(tx, self.scheduled).await?;
+        ahead::unschedule(tx, source, &self.unscheduled).await?;
         write_history(tx, self.ended, self.begun).await?;
         db::bulk(tx, self.undecided, |rows| {
             format!(
@@ -455,8 +544,50 @@ impl Rows {
     }
 }
 
+impl Place {
+    /// The row of [`write_places`].
+    pub fn row(self, employee: Uuid) -> [Value; 7] {
+        [
+            employee.into(),
+            self.active.into(),
+            self.left_at.into(),
+            self.unit.into(),
+            self.unit_ref.into(),
+            self.manager.into(),
+            self.manager_ref.into(),
+        ]
+    }
+}
+
+pub(super) async fn write_places(tx: &DatabaseTransaction, rows: Vec<[Value; 7]>) -> Result<()> {
+    db::bulk(tx, rows, |rows| {
+        format!(
+            "UPDATE employees SET active = v.column2, left_at = v.column3, unit_id = v.column4,
+                unit_ref = v.column5, manager_id = v.column6, manager_ref = v.column7
+            FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn write_records(tx: &DatabaseTransaction, rows: Vec<[Value; 10]>) -> Result<()> {
+    db::bulk(tx, rows, |rows| {
+        format!(
+            "INSERT INTO erp_records (source_id, external_id, employee_id, active, digest, record,
+                changed, photo_wanted, due_on, run_id) VALUES {rows}
+            ON CONFLICT (source_id, external_id) DO UPDATE SET active = excluded.active,
+                digest = excluded.digest, record = excluded.record, changed = excluded.changed,
+                photo_wanted = excluded.photo_wanted, due_on = excluded.due_on,
+                run_id = excluded.run_id"
+        )
+    })
+    .await?;
+    Ok(())
+}
+
 /// Ends intervals, and begins others.
-async fn write_history(
+pub(crate) async fn write_history(
     tx: &DatabaseTransaction,
     ended: Vec<[Value; 2]>,
     begun: Vec<[Value; 3]>,
@@ -488,7 +619,7 @@ async fn kept(
     let mut kept = HashMap::with_capacity(steps.len());
     for steps in steps.chunks(IN_MAX) {
         let find = format!(
-            "SELECT external_id, record, changed, digest, photo_wanted FROM erp_records
+            "SELECT external_id, record, changed, digest, photo_wanted, run_id FROM erp_records
             WHERE source_id = $1 AND external_id IN ({})",
             db::places(2, steps.len())
         );
@@ -501,8 +632,11 @@ async fn kept(
             let changed: String = row.try_get_by_index(2)?;
             let one = Kept {
                 record: ErpRecord::decode(&record, &changed)?,
+                text: record,
+                changed,
                 digest: row.try_get_by_index(3)?,
                 photo_wanted: row.try_get_by_index(4)?,
+                run: row.try_get_by_index(5)?,
             };
             kept.insert(row.try_get_by_index(0)?, one);
         }
@@ -516,6 +650,14 @@ async fn places(tx: &DatabaseTransaction, steps: &[&Planned]) -> Result<HashMap<
         .iter()
         .filter_map(|planned| planned.employee)
         .collect();
+    places_of(tx, &ids).await
+}
+
+/// Where these people belong now.
+pub(super) async fn places_of(
+    tx: &DatabaseTransaction,
+    ids: &[EmployeeId],
+) -> Result<HashMap<Uuid, Place>> {
     let mut places = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(IN_MAX) {
         let find = format!(
@@ -540,9 +682,9 @@ async fn places(tx: &DatabaseTransaction, steps: &[&Planned]) -> Result<HashMap<
 }
 
 /// Marks those as gone of whom no source says any more that they work here, and answers them.
-async fn gone(
+pub(super) async fn gone_everywhere(
     tx: &DatabaseTransaction,
-    leavers: &[(EmployeeId, &Planned)],
+    leavers: &[EmployeeId],
     at: DateTime<Utc>,
 ) -> Result<Vec<EmployeeId>> {
     let mut gone = Vec::with_capacity(leavers.len());
@@ -552,7 +694,7 @@ async fn gone(
             AND NOT EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.active)",
             db::places(1, leavers.len())
         );
-        let values = leavers.iter().map(|(id, _)| id.0.into());
+        let values = leavers.iter().map(|id| id.0.into());
         for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
             gone.push(EmployeeId(row.try_get_by_index(0)?));
         }
@@ -571,12 +713,17 @@ async fn gone(
 }
 
 /// Units that are new come before the people in them.
-async fn add_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -> Result<()> {
-    let new = work
+async fn add_units(tx: &DatabaseTransaction, live: &Live, work: &Work) -> Result<()> {
+    let new: Vec<_> = work
         .units
         .iter()
         .filter(|(external_id, _)| !work.units_before.contains_key(*external_id))
-        .map(|(external_id, unit)| unit.row(source, external_id))
+        .collect();
+    let noted = new.iter().map(|(_, unit)| (None, *unit));
+    journal::note_units(tx, live.id, noted).await?;
+    let new = new
+        .iter()
+        .map(|(external_id, unit)| unit.row(live.source, external_id))
         .collect();
     db::bulk(tx, new, |rows| {
         format!(
@@ -611,8 +758,9 @@ struct Units {
 
 /// Units get their new names, parents and heads after the last step: until then
 /// a run that is begun anew sees that they changed, and whom it is about.
-async fn change_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -> Result<Units> {
+async fn change_units(tx: &DatabaseTransaction, live: &Live, work: &Work) -> Result<Units> {
     let mut rows = Vec::new();
+    let mut noted = Vec::new();
     let mut renamed = Vec::new();
     let mut new = 0;
     for (external_id, unit) in &work.units {
@@ -620,13 +768,16 @@ async fn change_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -
             None => new += 1,
             Some(before) if before == unit => {}
             Some(before) => {
-                if before.name != unit.name {
+                // One that is no more has no name to be shown.
+                if (&before.name, before.active) != (&unit.name, unit.active) {
                     renamed.push(unit.id);
                 }
-                rows.push(unit.row(source, external_id));
+                rows.push(unit.row(live.source, external_id));
+                noted.push((Some(before), unit));
             }
         }
     }
+    journal::note_units(tx, live.id, noted.into_iter()).await?;
     let written = rows.len() + new;
     db::bulk(tx, rows, |rows| {
         format!(
@@ -640,7 +791,10 @@ async fn change_units(tx: &DatabaseTransaction, source: SourceId, work: &Work) -
     Ok(Units { written, renamed })
 }
 
-async fn people_of(tx: &DatabaseTransaction, units: &[UnitId]) -> Result<Vec<EmployeeId>> {
+pub(super) async fn people_of(
+    tx: &DatabaseTransaction,
+    units: &[UnitId],
+) -> Result<Vec<EmployeeId>> {
     let mut people = Vec::new();
     for units in units.chunks(IN_MAX) {
         let find = format!(
@@ -663,10 +817,10 @@ async fn find_units(
 ) -> Result<Vec<EmployeeId>> {
     let mut found = Vec::new();
     let mut set = Vec::new();
-    for (id, unit, _) in unresolved(tx, source, "unit_ref").await? {
-        if let Some(unit) = work.units.get(&unit) {
-            found.push(EmployeeId(id));
-            set.push([id.into(), unit.id.0.into()]);
+    for waiting in unresolved(tx, source, "unit_ref").await? {
+        if let Some(unit) = work.units.get(&waiting.reference) {
+            found.push(EmployeeId(waiting.id));
+            set.push([waiting.id.into(), unit.id.0.into()]);
         }
     }
     db::bulk(tx, set, |rows| {
@@ -681,28 +835,35 @@ async fn find_units(
 
 /// Sets the superiors of people that were not known when the people were
 /// written: those who stand in a circle, or came later, or were decided about.
+/// Where the superior's post is vacant, whoever is next above it.
 async fn find_managers(
     tx: &DatabaseTransaction,
     source: SourceId,
     work: &Work,
     at: DateTime<Utc>,
 ) -> Result<usize> {
+    let above_posts = work.above_posts();
     let mut set = Vec::new();
     let (mut ended, mut begun) = (Vec::new(), Vec::new());
-    for (id, manager, active) in unresolved(tx, source, "manager_ref").await? {
-        let Some(manager) = work.held.get(&manager).map(|held| held.employee.0) else {
+    for waiting in unresolved(tx, source, "manager_ref").await? {
+        let held = work.held.get(&waiting.reference).map(|held| held.employee);
+        let above = held.or_else(|| above_posts.get(waiting.reference.as_str()).copied());
+        let (id, manager) = (waiting.id, above.map(|above| above.0));
+        if manager == waiting.manager && held.is_none() {
             continue;
-        };
-        set.push([id.into(), manager.into()]);
-        if active && id != manager {
+        }
+        let reference = Some(waiting.reference).filter(|_| held.is_none());
+        set.push([id.into(), manager.into(), reference.into()]);
+        let other = |manager: Option<Uuid>| manager.filter(|manager| *manager != id);
+        if waiting.active && other(manager) != other(waiting.manager) {
             ended.push([id.into(), at.into()]);
-            begun.push([id.into(), manager.into(), at.into()]);
+            begun.extend(other(manager).map(|manager| [id.into(), manager.into(), at.into()]));
         }
     }
     let found = set.len();
     db::bulk(tx, set, |rows| {
         format!(
-            "UPDATE employees SET manager_id = v.column2, manager_ref = NULL FROM (VALUES {rows}) AS v
+            "UPDATE employees SET manager_id = v.column2, manager_ref = v.column3 FROM (VALUES {rows}) AS v
             WHERE employees.id = v.column1"
         )
     })
@@ -711,27 +872,102 @@ async fn find_managers(
     Ok(found)
 }
 
-/// People of this source who have a reference in `column` that meant nobody and
-/// nothing yet: who, the reference, and whether they work here.
+/// Settles those of this source and another one who have a reference that meant nothing yet.
+async fn settle_unresolved(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    at: DateTime<Utc>,
+) -> Result<Vec<EmployeeId>> {
+    let find =
+        "SELECT e.id FROM employees e WHERE (e.unit_ref IS NOT NULL OR e.manager_ref IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = $1)
+        AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id <> $1)";
+    let rows = tx
+        .query_all_raw(db::sql(tx, find, [source.0.into()]))
+        .await?;
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| Ok(EmployeeId(row.try_get_by_index(0)?)))
+        .collect::<Result<_>>()?;
+    several::settle(tx, &ids, at).await
+}
+
+/// Those who were here before a run and have a reference that means nobody or
+/// nothing yet, and where they belong.
+async fn seekers(
+    tx: &DatabaseTransaction,
+    started_at: DateTime<Utc>,
+) -> Result<HashMap<Uuid, Place>> {
+    let find = "SELECT id FROM employees WHERE unit_ref IS NOT NULL AND created_at < $1
+        UNION SELECT id FROM employees WHERE manager_ref IS NOT NULL AND created_at < $2";
+    let values = [started_at.into(), started_at.into()];
+    let rows = tx.query_all_raw(db::sql(tx, find, values)).await?;
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| Ok(EmployeeId(row.try_get_by_index(0)?)))
+        .collect::<Result<_>>()?;
+    places_of(tx, &ids).await
+}
+
+/// Notes those of them who belong elsewhere now, after the last step of the plan.
+async fn note_found(
+    tx: &DatabaseTransaction,
+    live: &Live,
+    work: &Work,
+    before: &HashMap<Uuid, Place>,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let ids: Vec<_> = before.keys().copied().map(EmployeeId).collect();
+    let now = places_of(tx, &ids).await?;
+    let mut journal = Journal::new(live.id, live.source, work, at);
+    let moved = ids.iter().filter_map(|id| {
+        let (was, became) = (before.get(&id.0)?, now.get(&id.0)?);
+        (was != became).then_some((*id, was, became))
+    });
+    for (place, (employee, was, became)) in (work.plan.len()..).zip(moved) {
+        journal.note(&Noted {
+            place,
+            employee,
+            external_id: None,
+            before: None,
+            after: None,
+            was,
+            became,
+        })?;
+    }
+    journal.write(tx).await
+}
+
+/// Somebody with a reference that meant nobody or nothing yet, or a vacant post.
+struct Unresolved {
+    id: Uuid,
+    reference: String,
+    active: bool,
+    manager: Option<Uuid>,
+}
+
+/// People of this source alone who have a reference in `column`.
 async fn unresolved(
     tx: &DatabaseTransaction,
     source: SourceId,
     column: &str,
-) -> Result<Vec<(Uuid, String, bool)>> {
+) -> Result<Vec<Unresolved>> {
     let find = format!(
-        "SELECT e.id, e.{column}, e.active FROM employees e WHERE e.{column} IS NOT NULL
-        AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = $1)"
+        "SELECT e.id, e.{column}, e.active, e.manager_id FROM employees e WHERE e.{column} IS NOT NULL
+        AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = $1)
+        AND NOT EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id <> $1)"
     );
     let rows = tx
         .query_all_raw(db::sql(tx, find, [source.0.into()]))
         .await?;
     rows.iter()
         .map(|row| {
-            Ok((
-                row.try_get_by_index(0)?,
-                row.try_get_by_index(1)?,
-                row.try_get_by_index(2)?,
-            ))
+            Ok(Unresolved {
+                id: row.try_get_by_index(0)?,
+                reference: row.try_get_by_index(1)?,
+                active: row.try_get_by_index(2)?,
+                manager: row.try_get_by_index(3)?,
+            })
         })
         .collect()
 }

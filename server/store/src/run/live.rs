@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Attribute, EmployeeId, RunId, SourceId, UnitId, Value,
-    erp::{Fault, OrgUnit, Worker},
-    sync::{Change, Step, StepKind, Totals},
+    erp::{Fault, OrgUnit, Vacancy, Worker},
+    sync::{Change, Limits, Step, StepKind, Totals},
 };
 use sea_orm::ConnectionTrait as _;
 
-use super::{FINDINGS_KEPT, Phase, Run, RunFinding, plan};
+use super::{FINDINGS_KEPT, Phase, Run, RunFinding, ahead::Scheduled, plan};
 use crate::{Error, Inner, Result, db, people::ErpRecord, source::Decision};
 
 /// How often a run's process shows that it lives.
@@ -34,11 +34,21 @@ struct Shelf {
     dry: VecDeque<Arc<Live>>,
 }
 
+/// How a source stands when a run of it begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    pub limits: Limits,
+    /// Whether it is paused, so that its run asks whatever it would do.
+    pub paused: bool,
+    /// Whether it was never read to its end.
+    pub first: bool,
+}
+
 /// A run that this process drives.
 pub(super) struct Live {
     pub id: RunId,
     pub source: SourceId,
-    pub leaver_percent: u8,
+    pub standing: Standing,
     shown: Mutex<Run>,
     /// Held while the run does something, so that it does one thing at a time.
     pub work: Arc<tokio::sync::Mutex<Work>>,
@@ -51,7 +61,7 @@ impl Runs {
     }
 
     /// Takes in a run that begins, unless its source has one.
-    pub(super) fn begin(&self, run: Run, leaver_percent: u8) -> Result<Arc<Live>> {
+    pub(super) fn begin(&self, run: Run, standing: Standing) -> Result<Arc<Live>> {
         let mut shelf = self.shelf();
         if shelf.under_way.iter().any(|live| live.source == run.source) {
             return Err(Error::Conflict("run_in_progress"));
@@ -59,7 +69,7 @@ impl Runs {
         let live = Arc::new(Live {
             id: run.id,
             source: run.source,
-            leaver_percent,
+            standing,
             shown: Mutex::new(run),
             work: Arc::default(),
         });
@@ -243,11 +253,27 @@ pub(super) struct Work {
     pub moved: bool,
     /// Records that wait for a decision no more, because they are gone.
     pub no_longer_pending: Vec<String>,
+    /// How far an undo has got.
+    pub undone: super::undo::At,
+    /// The day of the run, where the organization is.
+    pub today: NaiveDate,
+    /// Whether nothing is read, and only those are taken in whose day has come.
+    pub turning: bool,
+    /// Records of people who are not here yet.
+    pub scheduled: HashMap<String, Scheduled>,
+    /// Those of them who will not come any more.
+    pub no_longer_scheduled: Vec<String>,
+    /// Records of people who were to come back, and are gone from the source.
+    pub no_longer_due: Vec<String>,
+    /// Posts that nobody holds, by external id.
+    pub vacancies_before: BTreeMap<String, Vacancy>,
+    pub vacancies: BTreeMap<String, Vacancy>,
 }
 
 impl Work {
     /// Takes a worker. Of one who comes twice, the later one counts.
     pub fn take(&mut self, worker: Worker) {
+        let worker = worker.dated();
         if worker.active
             && let Some(number) = worker.text(Attribute::EmployeeNumber)
         {
@@ -269,10 +295,23 @@ impl Work {
         }
         let Some(held) = self.held.get_mut(&worker.external_id) else {
             let known = self.fresh.contains_key(&worker.external_id);
-            self.totals.read += u64::from(!known);
-            if worker.active {
+            let scheduled = self.scheduled.get_mut(&worker.external_id);
+            let told = scheduled.map(|scheduled| {
+                let again = std::mem::replace(&mut scheduled.seen, true);
+                (again, scheduled.digest == worker.digest())
+            });
+            self.totals.read += u64::from(!known && !told.is_some_and(|(again, _)| again));
+            let works = worker.works_on(self.today);
+            let waits = !works && worker.turns_after(self.today).is_some();
+            let told = told.is_some_and(|(_, same)| same);
+            if works || (waits && !told) {
                 self.fresh.insert(worker.external_id.clone(), worker);
+            } else if waits {
+                self.fresh.remove(&worker.external_id);
             } else {
+                if self.scheduled.contains_key(&worker.external_id) {
+                    self.no_longer_scheduled.push(worker.external_id.clone());
+                }
                 // Left before they were ever known here: nothing to take in.
                 self.fresh.remove(&worker.external_id);
             }
@@ -280,7 +319,7 @@ impl Work {
         };
         self.totals.read += u64::from(!held.seen);
         held.seen = true;
-        if held.active == worker.active && held.digest == worker.digest() {
+        if held.active == worker.works_on(self.today) && held.digest == worker.digest() {
             self.fresh.remove(&worker.external_id);
         } else {
             self.fresh.insert(worker.external_id.clone(), worker);
@@ -330,6 +369,15 @@ impl Work {
                 continue;
             };
             for attribute in fields.into_iter().flatten() {
+                match attribute {
+                    Attribute::StartDate => {
+                        worker.starts_on = worker.starts_on.or(before.worker.starts_on);
+                    }
+                    Attribute::EndDate => {
+                        worker.ends_on = worker.ends_on.or(before.worker.ends_on);
+                    }
+                    _ => {}
+                }
                 if let Some(value) = before.worker.attributes.get(attribute) {
                     let kept = worker.attributes.entry(*attribute);
                     kept.or_insert_with(|| value.clone());
@@ -338,9 +386,9 @@ impl Work {
         }
         let read = known.len();
         known.retain(|worker| {
-            self.held
-                .get(&worker.external_id)
-                .is_none_or(|held| held.active != worker.active || held.digest != worker.digest())
+            self.held.get(&worker.external_id).is_none_or(|held| {
+                held.active != worker.works_on(self.today) || held.digest != worker.digest()
+            })
         });
         self.totals.unchanged += (read - known.len()) as u64;
     }
@@ -388,6 +436,7 @@ impl Work {
         self.held = HashMap::new();
         self.numbers = HashMap::new();
         self.pending = HashMap::new();
+        self.scheduled = HashMap::new();
     }
 
     /// A line of the plan as people see it.

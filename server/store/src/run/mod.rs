@@ -11,9 +11,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Action, RunId, SourceId, Viewer,
+    Action, Attribute, EmployeeId, RunId, SourceId, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
-    sync::{Step, StepKind, Totals},
+    sync::{Doubt, Exceeded, Limit, Step, StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use serde::{Deserialize, Serialize};
@@ -21,13 +21,22 @@ use serde_json::json;
 
 use crate::{Error, Event, Page, Result, Store, db, people, source};
 
+pub mod ahead;
 mod apply;
+mod doubt;
+mod feed;
+pub(crate) mod journal;
 mod live;
 mod photo;
 mod plan;
+mod push;
+mod relations;
+pub mod undo;
 
+pub(crate) use apply::write_history;
+pub use feed::{Feed, Pull};
 pub use live::Runs;
-use live::{Live, Work};
+use live::{Live, Standing, Work};
 
 /// How long a run that shows no sign of life keeps others from its source. Its
 /// process shows one every [`live::BEAT`].
@@ -49,7 +58,7 @@ pub enum Phase {
     Planning,
     /// Writes.
     Applying,
-    /// Stopped before the first write and asks: too many leavers.
+    /// Stopped before the first write and asks, because it goes over a limit or its source is paused.
     Waiting,
     /// All went well.
     Done,
@@ -120,6 +129,18 @@ pub struct Run {
     pub error: Option<String>,
     /// The same in a sentence for people, without internals.
     pub error_text: Option<String>,
+    /// The limits that its plan goes over, for which it waits or waited.
+    #[serde(default)]
+    pub exceeded: Vec<Exceeded>,
+    /// The run that this one undoes; most undo none.
+    #[serde(default)]
+    pub undoes: Option<RunId>,
+    /// The run that undid this one.
+    #[serde(default)]
+    pub undone_by: Option<RunId>,
+    /// Whether it can be undone: it is over, wrote, kept its journal, and is none that undoes.
+    #[serde(default)]
+    pub undoable: bool,
 }
 
 /// What a run found wrong in the ERP's data.
@@ -130,6 +151,76 @@ pub enum RunFinding {
     Fault(Fault),
     /// A post that nobody holds; without a superior it is told as such.
     Vacancy(Vacancy),
+    /// What could be read and still looks wrong.
+    Doubt(Doubt),
+    /// What an undo left as it is.
+    NotUndone(NotUndone),
+}
+
+/// What an undo leaves as it is, because something newer touched it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotUndone {
+    /// Whose, or which unit's name.
+    pub name: String,
+    /// The person; none for a unit.
+    pub employee: Option<EmployeeId>,
+    /// Which values; empty if it is about the whole record or unit.
+    pub attributes: Vec<Attribute>,
+    /// What came after, as a stable code: `later_run`, `changed_since`, `in_use`, `no_record`.
+    pub why: String,
+}
+
+/// What findings are about, for putting like beside like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// One value of nearly everybody.
+    MassChange,
+    /// Superiors or units in a circle.
+    Cycle,
+    /// A superior whom nobody knows.
+    MissingManager,
+    /// A number or an address that two have.
+    Duplicate,
+    /// A mail address that is none.
+    BadMail,
+    /// People in a unit that is not there.
+    UnitGone,
+    /// One photo of several people.
+    SamePhoto,
+    /// Records that were left out.
+    LeftOut,
+    /// Values that could not be read.
+    BadValue,
+    /// Posts that nobody holds.
+    Vacancy,
+    /// What an undo left as it is.
+    NotUndone,
+}
+
+impl RunFinding {
+    /// What it is about.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        match self {
+            Self::NotUndone(_) => Group::NotUndone,
+            Self::Vacancy(_) => Group::Vacancy,
+            Self::Fault(fault) if fault.left_out => Group::LeftOut,
+            Self::Fault(fault) => match fault.field.as_deref() {
+                Some(field) if field == Attribute::Emails.name() => Group::BadMail,
+                Some(field) if field == Attribute::EmployeeNumber.name() => Group::Duplicate,
+                _ => Group::BadValue,
+            },
+            Self::Doubt(doubt) => match doubt {
+                Doubt::Cycle { .. } | Doubt::UnitCycle { .. } => Group::Cycle,
+                Doubt::MissingManager { .. } => Group::MissingManager,
+                Doubt::Duplicate { .. } => Group::Duplicate,
+                Doubt::UnitGone { .. } => Group::UnitGone,
+                Doubt::MassChange { .. } => Group::MassChange,
+                Doubt::SamePhoto { .. } => Group::SamePhoto,
+            },
+        }
+    }
 }
 
 /// What one page of workers brings.
@@ -149,7 +240,9 @@ impl Store {
     /// [`crate::Error::NotFound`].
     pub async fn begin_run(&self, viewer: &Viewer, source: SourceId, dry_run: bool) -> Result<Run> {
         self.allow(viewer, Action::ManageSources)?;
-        let find = "SELECT name, leaver_percent FROM sources WHERE id = $1";
+        let find = "SELECT name, leaver_percent, limits, paused_since,
+                EXISTS (SELECT 1 FROM runs r WHERE r.source_id = sources.id AND r.phase = 'done')
+            FROM sources WHERE id = $1";
         let row = self
             .db()
             .query_one_raw(db::sql(self.db(), find, [source.0.into()]))
@@ -177,9 +270,18 @@ impl Store {
             steps: 0,
             error: None,
             error_text: None,
+            exceeded: Vec::new(),
+            undoes: None,
+            undone_by: None,
+            undoable: false,
         };
-        let percent = u8::try_from(row.try_get_by_index::<i16>(1)?).unwrap_or(u8::MAX);
-        let live = self.0.runs.begin(run.clone(), percent)?;
+        let paused: Option<DateTime<Utc>> = row.try_get_by_index(3)?;
+        let standing = Standing {
+            limits: source::limits(row.try_get_by_index(1)?, row.try_get_by_index(2)?),
+            paused: paused.is_some(),
+            first: !row.try_get_by_index::<bool>(4)?,
+        };
+        let live = self.0.runs.begin(run.clone(), standing)?;
         if let Err(error) = self.take_place(viewer, &run).await {
             self.0.runs.forget(run.id);
             return Err(error);
@@ -206,10 +308,10 @@ impl Store {
         }
         let mut change = self.change().await?;
         interrupt(&change.tx, run.started_at, Some(run.source)).await?;
-        let insert = "INSERT INTO runs (id, source_id, phase, started_at, beat_at, started_by, totals, applied, steps, findings)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '[]')
+        let insert = "INSERT INTO runs (id, source_id, phase, started_at, beat_at, started_by, totals, applied, steps, findings, undoes, journal)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '[]', $8, $9)
             ON CONFLICT (source_id) WHERE ended_at IS NULL DO NOTHING";
-        let row: [Value; 7] = [
+        let row: [Value; 9] = [
             run.id.0.into(),
             run.source.0.into(),
             run.phase.name().into(),
@@ -217,6 +319,8 @@ impl Store {
             run.started_at.into(),
             viewer.id().map(|id| id.0).into(),
             serde_json::to_string(&run.totals)?.into(),
+            run.undoes.map(|undone| undone.0).into(),
+            run.undoes.is_none().into(),
         ];
         let done = change
             .tx
@@ -226,7 +330,7 @@ impl Store {
             return Err(Error::Conflict("run_in_progress"));
         }
         if viewer.id().is_some() {
-            let detail = json!({ "run": run.id, "source_name": run.source_name });
+            let detail = json!({ "run": run.id, "source_name": run.source_name, "undoes": run.undoes });
             change.record(viewer, "run.begun", source::subject(run.source), detail);
         }
         change.commit().await
@@ -246,6 +350,8 @@ impl Store {
     ) -> Result<()> {
         let (live, mut work) = self.reading(viewer, run).await?;
         work.take_units(units, || self.random(), live.run().started_at)?;
+        let posts = vacancies.iter().map(|post| (post.external_id.clone(), post.clone()));
+        work.vacancies = posts.collect();
         work.findings
             .extend(vacancies.into_iter().map(RunFinding::Vacancy));
         work.take_faults(faults);
@@ -272,7 +378,8 @@ impl Store {
     /// everything there is. A record with a fault never counts as gone, and while
     /// there is one whose id could not be read, nobody who is missing does.
     ///
-    /// A run with too many leavers comes back `Waiting`; a dry run comes back `Done`.
+    /// A run that goes over a limit, or whose source is paused, comes back
+    /// `Waiting`; a dry run comes back `Done`.
     ///
     /// # Errors
     /// [`crate::Error::Conflict`] `run_over`.
@@ -286,20 +393,22 @@ impl Store {
         live.change(|run| run.phase = Phase::Planning);
         self.moved(&live, &work);
         work.read_at = self.now();
-        let stop = self.plan(&live, &mut work, present.as_ref()).await?;
+        let exceeded = self.plan(&live, &mut work, present.as_ref()).await?;
         live.change(|run| {
             run.totals = work.totals;
             run.steps = work.plan.len() as u64;
+            run.exceeded = exceeded;
+            if live.standing.paused && !run.dry_run {
+                run.exceeded.push(PAUSED);
+            }
             if run.dry_run {
                 run.phase = Phase::Done;
                 run.ended_at = Some(self.now());
-            } else if stop {
+            } else if let Some(first) = run.exceeded.first() {
+                let told: Vec<_> = run.exceeded.iter().map(|one| format!("{one}.")).collect();
                 run.phase = Phase::Waiting;
-                run.error = Some("too_many_leavers".into());
-                run.error_text = Some(format!(
-                    "{} of {} people would leave, more than {} %. Nothing was written.",
-                    run.totals.leavers, work.active, live.leaver_percent
-                ));
+                run.error = Some(first.limit.code().into());
+                run.error_text = Some(format!("{} Nothing was written.", told.join(" ")));
             } else {
                 run.phase = Phase::Applying;
             }
@@ -319,11 +428,13 @@ impl Store {
         Ok(planned)
     }
 
-    /// Lets a waiting run go on. Needs `ManageSources`; recorded.
+    /// Lets a waiting run go on; if its source was paused, it is no more. Needs
+    /// `ManageSources`; recorded.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `run_over`, or
-    /// `not_waiting` for a run that asked nothing.
+    /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `run_over`,
+    /// `not_waiting` for a run that asked nothing, or `four_eyes` for whoever
+    /// started it where somebody else has to say so.
     pub async fn approve_run(&self, viewer: &Viewer, run: RunId) -> Result<Run> {
         self.allow(viewer, Action::ManageSources)?;
         let live = self.live(run).await?;
@@ -333,14 +444,40 @@ impl Store {
         approved.phase = Phase::Applying;
         (approved.error, approved.error_text) = (None, None);
         let mut change = self.change().await?;
+        if live.standing.limits.four_eyes && !self.is_another(&change.tx, viewer, run).await? {
+            return Err(Error::Conflict("four_eyes"));
+        }
+        if live.standing.paused {
+            source::unpause(&change.tx, live.source).await?;
+        }
         let kept = write_run(&change.tx, &approved, None, change.at).await;
         self.unless_lost(run, kept)?;
-        let detail = json!({ "run": run, "leavers": approved.totals.leavers });
+        let detail = json!({
+            "run": run,
+            "leavers": approved.totals.leavers,
+            "exceeded": approved.exceeded,
+        });
         change.record(viewer, "run.approved", source::subject(live.source), detail);
         change.tell(Event::RunMoved(run));
         change.commit().await?;
         live.change(|run| *run = approved.clone());
         Ok(approved)
+    }
+
+    /// Whether `viewer` is a person, and another one than who started the run.
+    async fn is_another(
+        &self,
+        tx: &impl ConnectionTrait,
+        viewer: &Viewer,
+        run: RunId,
+    ) -> Result<bool> {
+        let find = "SELECT started_by FROM runs WHERE id = $1";
+        let row = tx
+            .query_one_raw(db::sql(tx, find, [run.0.into()]))
+            .await?
+            .ok_or(Error::NotFound)?;
+        let started_by: Option<uuid::Uuid> = row.try_get_by_index(0)?;
+        Ok(viewer.id().is_some_and(|id| started_by != Some(id.0)))
     }
 
     /// Writes the next chunk of the plan; answers how many steps are left.
@@ -557,7 +694,8 @@ impl Store {
             None => 0,
         };
         // One more than a page holds: its place is where the next page begins.
-        let mut steps: Vec<(u64, Step)> = if let Some(live) = self.0.runs.any(id) {
+        let planned_here = self.0.runs.any(id).filter(|live| live.run().undoes.is_none());
+        let mut steps: Vec<(u64, Step)> = if let Some(live) = planned_here {
             let work = live.work.lock().await;
             let places = (0..).zip(&work.plan).skip(from as usize);
             places
@@ -679,9 +817,19 @@ impl Store {
     }
 }
 
+/// Why a run of a paused source waits.
+const PAUSED: Exceeded = Exceeded {
+    limit: Limit::Paused,
+    attribute: None,
+    count: 0,
+    of: 0,
+    percent: 0,
+};
+
 const RUN: &str =
     "SELECT r.id, r.source_id, s.name, r.phase, r.started_at, r.ended_at, e.display_name, r.totals,
-        r.applied, r.steps, r.error, r.error_text
+        r.applied, r.steps, r.error, r.error_text, r.exceeded, r.undoes, r.journal,
+        (SELECT u.id FROM runs u WHERE u.source_id = r.source_id AND u.undoes = r.id AND u.phase = 'done' LIMIT 1)
     FROM runs r JOIN sources s ON s.id = r.source_id LEFT JOIN employees e ON e.id = r.started_by";
 
 fn read_run(row: &QueryResult) -> Result<Run> {
@@ -689,12 +837,17 @@ fn read_run(row: &QueryResult) -> Result<Run> {
     let phase = Phase::ALL.into_iter().find(|one| one.name() == phase);
     let count =
         |index| Ok::<_, Error>(u64::try_from(row.try_get_by_index::<i64>(index)?).unwrap_or(0));
+    let phase =
+        phase.ok_or_else(|| Error::Internal("a run is in no phase that there is".into()))?;
+    let run_id = |index| Ok::<_, Error>(row.try_get_by_index::<Option<uuid::Uuid>>(index)?.map(RunId));
+    let (undoes, undone_by) = (run_id(13)?, run_id(15)?);
+    let journal: bool = row.try_get_by_index(14)?;
     Ok(Run {
         id: RunId(row.try_get_by_index(0)?),
         source: SourceId(row.try_get_by_index(1)?),
         source_name: row.try_get_by_index(2)?,
         dry_run: false,
-        phase: phase.ok_or_else(|| Error::Internal("a run is in no phase that there is".into()))?,
+        phase,
         started_at: row.try_get_by_index(4)?,
         ended_at: row.try_get_by_index(5)?,
         started_by: row.try_get_by_index(6)?,
@@ -703,6 +856,10 @@ fn read_run(row: &QueryResult) -> Result<Run> {
         steps: count(9)?,
         error: row.try_get_by_index(10)?,
         error_text: row.try_get_by_index(11)?,
+        exceeded: serde_json::from_str(&row.try_get_by_index::<String>(12)?)?,
+        undoable: journal && phase.is_over() && undoes.is_none() && undone_by.is_none(),
+        undoes,
+        undone_by,
     })
 }
 
@@ -715,7 +872,7 @@ async fn write_run(
     at: DateTime<Utc>,
 ) -> Result<()> {
     let mut set = "phase = $2, beat_at = $3, ended_at = $4, totals = $5, applied = $6, steps = $7,
-        error = $8, error_text = $9"
+        error = $8, error_text = $9, exceeded = $10"
         .to_owned();
     let mut values: Vec<Value> = vec![
         run.id.0.into(),
@@ -727,9 +884,10 @@ async fn write_run(
         i64::try_from(run.steps).unwrap_or(i64::MAX).into(),
         run.error.clone().into(),
         run.error_text.clone().into(),
+        serde_json::to_string(&run.exceeded)?.into(),
     ];
     if let Some(findings) = findings {
-        set += ", findings = $10";
+        set += ", findings = $11";
         let kept = &findings[..findings.len().min(FINDINGS_KEPT)];
         values.push(serde_json::to_string(kept)?.into());
     }
@@ -751,17 +909,19 @@ async fn interrupt(
     source: Option<SourceId>,
 ) -> Result<u64> {
     let mut update =
-        "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted', error_text = $3
-        WHERE ended_at IS NULL AND beat_at < $4"
+        "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted',
+            error_text = CASE WHEN undoes IS NULL THEN $3 ELSE $4 END
+        WHERE ended_at IS NULL AND beat_at < $5"
             .to_owned();
     let mut values: Vec<Value> = vec![
         Phase::Failed.name().into(),
         at.into(),
         "The program was stopped during the run. The next run completes it.".into(),
+        "The program was stopped during the undo. Undo the run again, and the rest comes back.".into(),
         (at - ALIVE).into(),
     ];
     if let Some(source) = source {
-        update += " AND source_id = $5";
+        update += " AND source_id = $6";
         values.push(source.0.into());
     }
     Ok(tx

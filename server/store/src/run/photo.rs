@@ -5,7 +5,12 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use super::{FINDINGS_KEPT, RunFinding};
-use crate::{Error, Event, Result, Store, audit, db, people::ErpRecord, photo, shown};
+use crate::{
+    Error, Event, Result, Store, audit, db,
+    history::{self, Why},
+    people::ErpRecord,
+    photo, shown,
+};
 
 impl Store {
     /// Whose photos are to be fetched from a run's source: those that changed,
@@ -81,6 +86,7 @@ impl Store {
             &row.try_get_by_index::<String>(1)?,
             &row.try_get_by_index::<String>(2)?,
         )?;
+        let was = record.clone();
         let before = record.photo.clone();
         if fault.is_none() {
             record.photo = match &encoded {
@@ -93,6 +99,10 @@ impl Store {
             record
                 .changed
                 .insert(Attribute::Photos, since.min(change.at));
+        }
+        if record.photo != before {
+            let turns = history::of_record(employee, source, Some(&was), Some(&record))?;
+            history::write(&change.tx, turns, change.at, Why::Photo, None).await?;
         }
         let (text, changed) = record.encode()?;
         let update = "UPDATE erp_records SET record = $3, changed = $4, photo_wanted = NULL

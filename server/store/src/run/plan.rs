@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Value,
     erp::Worker,
-    sync::{Change, Known, Match, StepKind, differences, suspicious},
+    sync::{Change, Exceeded, Known, Match, StepKind, differences, name_and_birth},
     text,
 };
 use sea_orm::{ConnectionTrait as _, QueryResult};
@@ -14,8 +14,13 @@ use uuid::Uuid;
 use super::{
     Live,
     live::{Held, Pending, Planned, UnitRow, Work},
+    relations,
 };
-use crate::{Result, Store, db, people::ErpRecord, source::Decision};
+use crate::{
+    Result, Store, db,
+    people::ErpRecord,
+    source::{self, Decision},
+};
 
 /// Values in one `IN (…)`.
 pub(super) const IN_MAX: usize = 500;
@@ -24,12 +29,30 @@ impl Store {
     /// Loads what is known of a source: all records without their contents, the
     /// units, and what waits for a decision.
     pub(super) async fn load(&self, source: SourceId, work: &mut Work) -> Result<()> {
+        self.load_some(source, None, work).await
+    }
+
+    /// [`Store::load`], with `only` of these records alone.
+    pub(super) async fn load_some(
+        &self,
+        source: SourceId,
+        only: Option<&[String]>,
+        work: &mut Work,
+    ) -> Result<()> {
         let id = || [Uuid::into(source.0)];
-        let find =
-            "SELECT external_id, employee_id, active, digest FROM erp_records WHERE source_id = $1";
+        let among = |find: &str| {
+            let (mut find, mut values) = (find.to_owned(), Vec::from(id()));
+            if let Some(only) = only {
+                find += &format!(" AND external_id IN ({})", db::places(2, only.len()));
+                values.extend(only.iter().map(|id| id.as_str().into()));
+            }
+            db::sql(self.db(), find, values)
+        };
         let rows = self
             .db()
-            .query_all_raw(db::sql(self.db(), find, id()))
+            .query_all_raw(among(
+                "SELECT external_id, employee_id, active, digest FROM erp_records WHERE source_id = $1",
+            ))
             .await?;
         work.held.reserve(rows.len());
         for row in rows {
@@ -63,11 +86,11 @@ impl Store {
             work.units_before.insert(row.try_get_by_index(0)?, unit);
         }
         work.units = work.units_before.clone();
-        let find =
-            "SELECT external_id, record, candidates, decision FROM undecided WHERE source_id = $1";
         for row in self
             .db()
-            .query_all_raw(db::sql(self.db(), find, id()))
+            .query_all_raw(among(
+                "SELECT external_id, record, candidates, decision FROM undecided WHERE source_id = $1",
+            ))
             .await?
         {
             let decision: Option<String> = row.try_get_by_index(3)?;
@@ -78,20 +101,24 @@ impl Store {
             };
             work.pending.insert(row.try_get_by_index(0)?, pending);
         }
+        self.load_ahead(source, only, work).await?;
+        work.vacancies_before = relations::load_vacancies(self, source).await?;
+        work.vacancies = work.vacancies_before.clone();
         work.loaded = true;
         Ok(())
     }
 
-    /// Works out the plan; answers whether it has too many leavers.
+    /// Works out the plan; answers the limits that it goes over.
     pub(super) async fn plan(
         &self,
         live: &Live,
         work: &mut Work,
         present: Option<&HashSet<String>>,
-    ) -> Result<bool> {
+    ) -> Result<Vec<Exceeded>> {
         let source = live.source;
-        let read = std::mem::take(&mut work.fresh);
+        let mut read = std::mem::take(&mut work.fresh);
         work.totals.unchanged = work.totals.read - (read.len() as u64).min(work.totals.read);
+        self.add_due(source, work, present, &mut read).await?;
         let (mut known, mut new): (Vec<_>, Vec<_>) = read
             .into_values()
             .partition(|worker| work.held.contains_key(&worker.external_id));
@@ -130,9 +157,10 @@ impl Store {
                 continue;
             };
             let old = before.get(&worker.external_id).map(|record| &record.worker);
-            let kind = match (held.active, worker.active) {
+            let kind = match (held.active, worker.works_on(work.today)) {
                 (true, false) => StepKind::Leaver,
                 (false, true) => StepKind::Returner,
+                (false, false) if worker.turns_after(work.today).is_some() => StepKind::Scheduled,
                 _ if old.is_some_and(|old| {
                     old.manager != worker.manager || old.unit != worker.unit
                 }) =>
@@ -184,11 +212,12 @@ impl Store {
             work.totals.count(planned.kind);
         }
         work.plan = plan;
-        Ok(suspicious(
-            work.totals.leavers,
-            work.active,
-            live.leaver_percent,
-        ))
+        let exceeded = live
+            .standing
+            .limits
+            .exceeded(&work.tally(live.standing.first));
+        self.doubt(source, work, &exceeded).await?;
+        Ok(exceeded)
     }
 
     /// Adds decided records that were not read again, and notes those that are gone.
@@ -208,7 +237,8 @@ impl Store {
                 continue;
             }
             let there = present.is_some_and(|present| present.contains(external_id));
-            if there && pending.decision.is_some() {
+            let follow = pending.decision.is_some_and(|one| one != Decision::Ignore);
+            if there && follow {
                 decided.push(serde_json::from_str::<Worker>(&pending.record)?);
             } else if !there && !work.unsure {
                 work.no_longer_pending.push(external_id.clone());
@@ -222,14 +252,28 @@ impl Store {
     async fn newcomers(
         &self,
         source: SourceId,
-        work: &Work,
+        work: &mut Work,
         new: Vec<Worker>,
         plan: &mut Vec<Planned>,
     ) -> Result<()> {
+        let (new, later): (Vec<_>, Vec<_>) = new
+            .into_iter()
+            .partition(|worker| worker.works_on(work.today));
+        // Who is not here yet is told apart from others on the first day.
+        plan.extend(later.into_iter().map(|worker| Planned {
+            kind: StepKind::Scheduled,
+            external_id: worker.external_id.clone(),
+            employee: None,
+            name: worker.name(),
+            changes: changes(work, None, &worker),
+            candidates: Vec::new(),
+            worker: Some(worker),
+        }));
         if new.is_empty() {
             return Ok(());
         }
         let known = self.known(source).await?;
+        let correlation = source::correlation(self.db(), source).await?;
         let mut claims: HashMap<EmployeeId, u32> = HashMap::new();
         let linked: HashSet<EmployeeId> = work.held.values().map(|held| held.employee).collect();
         let mut matched = Vec::with_capacity(new.len());
@@ -239,10 +283,14 @@ impl Store {
                 .get(&worker.external_id)
                 .and_then(|pending| pending.decision);
             let who = match decision {
+                Some(Decision::Ignore) => {
+                    work.totals.unchanged += 1;
+                    continue;
+                }
                 Some(Decision::New) => Match::New,
                 // Somebody who got a record of this source since is taken by nobody else.
                 Some(Decision::Is(id)) if !linked.contains(&id) => Match::Is(id),
-                _ => known.correlate(&worker),
+                _ => known.correlate_by(&worker, &correlation),
             };
             if let Match::Is(id) = who {
                 *claims.entry(id).or_default() += 1;
@@ -299,19 +347,18 @@ impl Store {
     /// shown: nobody can take a stranger's record by editing the own address.
     async fn known(&self, source: SourceId) -> Result<Known> {
         let mut known = Known::default();
+        let (mut by_name_and_birth, mut by_other_id) = (HashMap::new(), HashMap::new());
+        let note = |map: &mut HashMap<String, Vec<EmployeeId>>, key: Option<String>, id| {
+            if let Some(key) = key {
+                let ids = map.entry(key).or_default();
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        };
         let mut add = |id: EmployeeId, number: Option<&str>, mail: Option<&str>| {
-            if let Some(number) = number {
-                let ids = known.by_number.entry(number.to_owned()).or_default();
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
-            if let Some(mail) = mail {
-                let ids = known.by_mail.entry(text::fold(mail)).or_default();
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
+            note(&mut known.by_number, number.map(str::to_owned), id);
+            note(&mut known.by_mail, mail.map(text::fold), id);
         };
         let find = "SELECT e.id, e.employee_number, e.email, r.record, r.changed
             FROM employees e LEFT JOIN erp_records r ON r.employee_id = e.id
@@ -332,12 +379,17 @@ impl Store {
                     worker.text(Attribute::EmployeeNumber),
                     worker.text(Attribute::Emails),
                 );
+                let born = name_and_birth(&worker);
+                note(&mut by_name_and_birth, born, id);
+                note(&mut by_other_id, Some(worker.external_id), id);
             } else {
                 let number: Option<String> = row.try_get_by_index(1)?;
                 let mail: Option<String> = row.try_get_by_index(2)?;
                 add(id, number.as_deref(), mail.as_deref());
             }
         }
+        known.by_name_and_birth = by_name_and_birth;
+        known.by_other_id = by_other_id;
         Ok(known)
     }
 
