@@ -210,6 +210,11 @@ actions! {
     InvitePeople: [] [Hr, SystemAdministrator];
     /// Give and take roles, end somebody's sign-ins.
     ManageRoles: [] [SystemAdministrator];
+    /// See clients' records: what they owe, what they asked for. No role gives it;
+    /// the organization grants it to one person for a reason, and each look is recorded.
+    ReadClients: [] [];
+    /// Grant somebody else a look at clients' records, and end it.
+    GrantClients: [] [PolicyAdministrator];
     /// Read, verify and export the audit log.
     ReadAuditLog: [] [ComplianceOfficer, SystemAdministrator];
 }

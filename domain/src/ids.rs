@@ -67,6 +67,12 @@ ids! {
     CorrectionId
     /// A time in which somebody stands in for a superior.
     DelegationId
+    /// A client of the organization.
+    ClientId
+    /// Something that a client asked for.
+    TicketId
+    /// That somebody may see clients' records.
+    ClientGrantId
     /// A signed-in browser or an issued token.
     SessionId
 }

@@ -22,7 +22,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Mark, PARTY, Tryton, about, is_active, place,
+    Mark, PARTY, Tryton, about, is_active,
     rest::{Question, Row, allowed, date, decimal, id, part, parts, reference, text},
     row_of,
 };
@@ -102,9 +102,8 @@ impl Tryton {
                 let pull = match pull {
                     Some(pull) => pull,
                     None => match self.begin(since.as_ref()).await? {
-                        Begun::Pull(pull) => pull,
-                        Begun::Nothing => return Ok(None),
-                        Begun::MayNot(page, pull) => return Ok(Some((page, Some(pull)))),
+                        Some(pull) => pull,
+                        None => return Ok(None),
                     },
                 };
                 Ok(self
@@ -116,40 +115,21 @@ impl Tryton {
         .boxed()
     }
 
-    async fn begin(&self, since: Option<&Watermark>) -> Result<Begun, Error> {
+    /// None for a Tryton that keeps no accounts.
+    async fn begin(&self, since: Option<&Watermark>) -> Result<Option<Pull>, Error> {
         let mut mark = Mark::since(since)?;
         if !self.has("account").await? {
-            return Ok(Begun::Nothing);
+            return Ok(None);
         }
         let invoices = self.has("account_invoice").await?;
-        match allowed(self.changed(&mut mark, invoices).await)? {
-            Ok(ids) => Ok(Begun::Pull(Pull {
-                left: ids.into_iter().rev().collect(),
-                companies: self.companies(invoices).await?,
-                invoices,
-                mark,
-                over: false,
-            })),
-            // Whoever may not see accounts still reads people.
-            Err(error) => {
-                let mut faults = Vec::new();
-                place(LINE, &mut faults)
-                    .field("the key's rights", format!("{error}; clients are not read"));
-                let page = ClientPage {
-                    clients: Vec::new(),
-                    faults,
-                    watermark: mark.begun(),
-                };
-                let pull = Pull {
-                    left: Vec::new(),
-                    companies: Vec::new(),
-                    invoices,
-                    mark,
-                    over: true,
-                };
-                Ok(Begun::MayNot(page, pull))
-            }
-        }
+        let left = self.changed(&mut mark, invoices).await?;
+        Ok(Some(Pull {
+            left: left.into_iter().rev().collect(),
+            companies: self.companies(invoices).await?,
+            invoices,
+            mark,
+            over: false,
+        }))
     }
 
     /// The clients that changed: themselves, their accounts or their invoices.
@@ -397,16 +377,6 @@ impl Tryton {
         }
         Ok(payments)
     }
-}
-
-/// How a pull begins.
-enum Begun {
-    /// As it should.
-    Pull(Pull),
-    /// This Tryton keeps no accounts.
-    Nothing,
-    /// The key may not read them.
-    MayNot(ClientPage, Pull),
 }
 
 /// By client and company, then by currency.
