@@ -13,6 +13,8 @@ const CELL_BYTES: usize = 8 << 10;
 pub(crate) struct Table {
     /// Names of the columns, trimmed, in lower case.
     columns: Vec<String>,
+    /// The same as they are written.
+    names: Vec<String>,
     /// What could be read, in the order of the file.
     pub(crate) rows: Vec<Row>,
     /// What could not.
@@ -25,6 +27,13 @@ pub(crate) struct Row {
     /// Line on which it begins, from 1.
     pub(crate) line: u64,
     cells: StringRecord,
+}
+
+impl Row {
+    /// The cell at a place, from 0; empty where the row ends before it.
+    pub(crate) fn at(&self, index: usize) -> &str {
+        self.cells.get(index).unwrap_or_default()
+    }
 }
 
 /// A row that cannot be read.
@@ -55,10 +64,8 @@ impl Table {
         let header = header
             .text()
             .map_err(|_| "does not begin with a row of column names in UTF-8")?;
-        let columns: Vec<String> = header
-            .iter()
-            .map(|name| name.trim().to_lowercase())
-            .collect();
+        let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        let columns: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         for (index, name) in columns.iter().enumerate() {
             if !name.is_empty() && columns[..index].contains(name) {
                 return Err(format!("has the column {name} twice"));
@@ -66,6 +73,7 @@ impl Table {
         }
         let mut table = Self {
             columns,
+            names,
             ..Self::default()
         };
         while let Some(raw) = scan.next() {
@@ -121,6 +129,11 @@ impl Table {
                     .map_or("a nameless column", String::as_str)
             )
         })
+    }
+
+    /// Names of the columns as they are written, trimmed.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Whether there is such a column.

@@ -1,0 +1,265 @@
+//! One sheet of an .xlsx file as rows of text.
+//!
+//! A workbook is a ZIP of XML, and both can be made to take more memory than a
+//! machine has: so every part is unpacked once with a limit before anything is
+//! made of it, cells are taken one by one, and the size that a sheet says it
+//! has is not believed. Formulas are not worked out: what counts is the value
+//! that was saved beside them. Entities other than those of XML itself are
+//! refused by the reader, so that a file cannot name another.
+
+use std::io::{Cursor, Read};
+
+use calamine::{DataRef, ExcelDateTime, Reader as _, SheetType, SheetVisible, Xlsx, XlsxError};
+use zip::ZipArchive;
+
+use super::grid::{CELL_BYTES, Grid, Line, column_letters};
+use crate::words::quote;
+
+/// Most bytes of a workbook when it is unpacked: 256 MiB.
+const UNPACKED: u64 = 256 << 20;
+/// Most files in a workbook.
+const PARTS: usize = 2_000;
+/// Most rows that are read.
+const ROWS: u32 = 200_000;
+/// Most columns.
+const COLUMNS: u32 = 256;
+/// Most cells with something in them.
+const CELLS: usize = 5_000_000;
+/// Largest whole number of which a spreadsheet keeps every digit: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The sheet `sheet` of the workbook, or its first one, with the names of the
+/// columns in row `header`, counted from 1.
+pub(super) fn read(
+    file: &str,
+    bytes: Vec<u8>,
+    sheet: Option<&str>,
+    header: u32,
+) -> Result<Grid, String> {
+    weigh(&bytes)?;
+    let mut book = Xlsx::new(Cursor::new(bytes)).map_err(|error| words(&error))?;
+    let name = choose(&book, sheet)?;
+    let merged = book
+        .merge_cells_by_sheet_name(&name)
+        .map_err(|error| words(&error))?;
+    let mut cells = book
+        .worksheet_cells_reader(&name)
+        .map_err(|error| words(&error))?;
+    let mut grid = Grid::new(format!("{file}, sheet {name}"), "row");
+    let mut header_cells: Vec<(u32, String)> = Vec::new();
+    let mut line = Line::new(0);
+    let mut nameless = std::collections::BTreeSet::new();
+    let mut count = 0;
+    let mut named = false;
+    while let Some(cell) = cells.next_cell().map_err(|error| words(&error))? {
+        let (row, column) = cell.get_position();
+        if matches!(cell.get_value(), DataRef::Empty) || row + 1 < header {
+            continue;
+        }
+        count += 1;
+        if row >= ROWS + header {
+            return Err(format!("has more than {ROWS} rows"));
+        }
+        if column >= COLUMNS {
+            return Err(format!("has more than {COLUMNS} columns"));
+        }
+        if count > CELLS {
+            return Err(format!("has more than {CELLS} cells"));
+        }
+        let value = value(cell.get_value());
+        if row + 1 == header {
+            header_cells.push((column, value?));
+            continue;
+        }
+        if !named {
+            grid.name_columns(&header_cells)?;
+            named = true;
+        }
+        let number = u64::from(row) + 1;
+        if number != line.number {
+            if number < line.number {
+                return Err("has rows out of order".into());
+            }
+            grid.push(std::mem::replace(&mut line, Line::new(number)));
+        }
+        match grid.column(column) {
+            Some(at) => line.set(at, value),
+            None => _ = nameless.insert(column),
+        }
+    }
+    if !named {
+        grid.name_columns(&header_cells)?;
+    }
+    grid.push(line);
+    for column in nameless {
+        let letters = column_letters(column);
+        grid.note(format!("column {letters} has values but no name in row {header}; it is ignored"));
+    }
+    for area in merged {
+        let (from, to) = (area.start, area.end);
+        let label = format!(
+            "{}{}:{}{}",
+            column_letters(from.1),
+            from.0 + 1,
+            column_letters(to.1),
+            to.0 + 1
+        );
+        grid.spoil(from, to, &format!("belongs to the merged cells {label}, of which only the first has a value; take the merge off"));
+    }
+    Ok(grid)
+}
+
+/// Unpacks every part without keeping it, to know how much it is.
+fn weigh(bytes: &[u8]) -> Result<(), String> {
+    let broken = |_| "is not a whole .xlsx file; is it still being written?".to_owned();
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    if zip.len() > PARTS {
+        return Err(format!("holds more than {PARTS} files"));
+    }
+    let mut left = UNPACKED;
+    for index in 0..zip.len() {
+        let part = zip
+            .by_index(index)
+            .map_err(|_| "is damaged, or protected by a password".to_owned())?;
+        let name = part.name().map_err(|_| "is damaged".to_owned())?;
+        let strings = name.to_lowercase().ends_with("sharedstrings.xml");
+        drop(name);
+        let mut head = Vec::new();
+        let mut part = part.take(left + 1);
+        // The reader makes room for as many texts as this part says it has.
+        let read = if strings {
+            part.read_to_end(&mut head).map(|read| read as u64)
+        } else {
+            std::io::copy(&mut part, &mut std::io::sink())
+        };
+        let read = read.map_err(|_| "is damaged".to_owned())?;
+        left = left
+            .checked_sub(read)
+            .ok_or_else(|| format!("is larger than {UNPACKED} bytes when unpacked"))?;
+        if strings {
+            check_count(&head)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_count(strings: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(strings).map_err(|_| "has texts that are not UTF-8")?;
+    for said in text.split("uniqueCount").skip(1) {
+        let digits = said.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(digits.len());
+        if !digits[..end].parse::<usize>().is_ok_and(|n| n <= CELLS) {
+            return Err(format!("says that it has more than {CELLS} texts"));
+        }
+        // The attribute stands once, in the first element.
+        break;
+    }
+    Ok(())
+}
+
+fn choose<R: Read + std::io::Seek>(book: &Xlsx<R>, wanted: Option<&str>) -> Result<String, String> {
+    let sheets = || {
+        book.sheets_metadata()
+            .iter()
+            .filter(|sheet| sheet.typ == SheetType::WorkSheet)
+    };
+    let found = match wanted {
+        Some(wanted) => sheets().find(|sheet| sheet.name.trim().eq_ignore_ascii_case(wanted)),
+        None => sheets()
+            .find(|sheet| sheet.visible == SheetVisible::Visible)
+            .or_else(|| sheets().next()),
+    };
+    found.map(|sheet| sheet.name.clone()).ok_or_else(|| {
+        let names: Vec<_> = sheets().take(20).map(|sheet| sheet.name.as_str()).collect();
+        format!(
+            "has no sheet {}; it has {}",
+            quote(wanted.unwrap_or("of cells")),
+            names.join(", ")
+        )
+    })
+}
+
+/// A cell's text, or why it has none that can be trusted.
+fn value(cell: &DataRef<'_>) -> Result<String, String> {
+    let text = match cell {
+        DataRef::Empty => String::new(),
+        DataRef::String(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) => return self::number(*number),
+        DataRef::Bool(flag) => flag.to_string(),
+        DataRef::DateTime(at) => moment(at),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::Error(error) => return Err(format!("shows the error {error}")),
+    };
+    if text.len() > CELL_BYTES {
+        return Err(format!("has more than {CELL_BYTES} bytes"));
+    }
+    Ok(text)
+}
+
+/// `123` for the 123.0 that a spreadsheet keeps.
+fn number(number: f64) -> Result<String, String> {
+    if number.abs() >= EXACT {
+        return Err(
+            "is a number too long for a spreadsheet to keep every digit; make the column text"
+                .into(),
+        );
+    }
+    Ok(if number.fract().abs() < f64::EPSILON {
+        format!("{number:.0}")
+    } else {
+        number.to_string()
+    })
+}
+
+fn moment(at: &ExcelDateTime) -> String {
+    if at.is_duration() {
+        return at.as_f64().to_string();
+    }
+    let (year, month, day, hour, minute, second, _) = at.to_ymd_hms_milli();
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if (hour, minute, second) == (0, 0, 0) {
+        date
+    } else {
+        format!("{date}T{hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+fn words(error: &XlsxError) -> String {
+    match error {
+        XlsxError::Password => "is protected by a password".into(),
+        XlsxError::Xml(_) | XlsxError::XmlAttr(_) | XlsxError::Encoding(_) => {
+            "is not a proper .xlsx file: its XML is not well-formed, or names an entity".into()
+        }
+        other => {
+            tracing::debug!(error = %other, "a workbook was not read");
+            "is not a proper .xlsx file".into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_was_typed_in() {
+        assert_eq!(number(123.0), Ok("123".into()));
+        assert_eq!(number(-4.0), Ok("-4".into()));
+        assert_eq!(number(0.5), Ok("0.5".into()));
+        assert_eq!(number(4_711_000_000_000.0), Ok("4711000000000".into()));
+        assert!(number(1e16).is_err());
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_is_refused() {
+        assert_eq!(check_count(b"<sst count=\"4\" uniqueCount=\"4\">"), Ok(()));
+        assert_eq!(check_count(b"<sst>"), Ok(()));
+        assert!(check_count(b"<sst uniqueCount=\"99999999999\">").is_err());
+        assert!(check_count(b"<sst uniqueCount=\"99999999999999999999999\">").is_err());
+        assert!(check_count(b"\xFF\xFE<\0").is_err());
+    }
+}
