@@ -16,10 +16,13 @@
 //! | `nick_name`, `title`, `location` | one line each |
 //! | `email` | at work |
 //! | `unit` | a `unit` of `units.csv` |
-//! | `manager` | the superior's `employee_number`; empty for the one at the top |
+//! | `manager` | the superior's `employee_number`, or the `position` of a vacant post: then whoever is next above it; empty for the one at the top |
+//! | `dotted_managers` | superiors by dotted line, `employee_number`s with commas or semicolons between |
+//! | `delegate`, `delegate_from`, `delegate_until` | the `employee_number` of who stands in while the person is away, the first day, and the last one (empty for without end) |
 //! | `division`, `cost_centre` | one line each |
 //! | `desk_phone`, `mobile` | best in international form, `+44 114 496 0127` |
-//! | `start_date`, `birth_date` | `2019-05-13` |
+//! | `birth_date` | `2019-05-13` |
+//! | `start_date`, `end_date` | the first and the last day of work; both may lie ahead: who starts on Monday comes in on Monday, and who leaves on Friday has left on Saturday |
 //! | `locale`, `timezone` | `en-GB`, `Europe/London` |
 //! | `languages`, `skills` | several, separated by commas |
 //! | `active` | `yes` (or empty) works here, `no` has left |
@@ -29,7 +32,8 @@
 //! `head` (an `employee_number`).
 //!
 //! `positions.csv`, posts that nobody holds: `position` (needed, unique),
-//! `title` (needed), `unit`, `manager`, `location`.
+//! `title` (needed), `unit`, `manager` (an `employee_number`, or another
+//! `position` that is vacant too), `location`.
 //!
 //! `photos/`: `{employee_number}.jpg`, `.jpeg`, `.png`, `.webp` or `.gif`, of
 //! at most 8 MiB. Links are not followed.
@@ -44,10 +48,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use domain::{
     Attribute,
-    erp::{Fault, OrgUnit, Photo, Vacancy, Watermark, Worker},
+    erp::{Delegate, Fault, OrgUnit, Photo, Vacancy, Watermark, Worker},
     text,
 };
 use futures::{
@@ -62,7 +66,7 @@ use crate::{
     words::{Notes, blank, complaint, quote},
 };
 
-const FILE_BYTES: usize = 64 << 20;
+pub(crate) const FILE_BYTES: usize = 64 << 20;
 const PAGE_ROWS: usize = 500;
 const ID_CHARS: usize = 40;
 
@@ -90,7 +94,18 @@ const ATTRIBUTES: [(&str, Attribute); 17] = [
     ("languages", Attribute::Languages),
     ("skills", Attribute::Skills),
 ];
-const OTHERS: [&str; 5] = ["employee_number", "unit", "manager", "active", "changed_at"];
+const OTHERS: [&str; 10] = [
+    "employee_number",
+    "unit",
+    "manager",
+    "dotted_managers",
+    "delegate",
+    "delegate_from",
+    "delegate_until",
+    "end_date",
+    "active",
+    "changed_at",
+];
 
 /// A folder of CSV files, with the columns that [this module](self) describes.
 #[derive(Debug)]
@@ -454,7 +469,18 @@ impl Reading {
                 return None;
             }
         };
+        worker.starts_on = worker
+            .text(Attribute::StartDate)
+            .and_then(|day| day.parse().ok());
+        worker.ends_on = day(table, row, "end_date", Attribute::EndDate, &mut notes);
         worker.manager = reference(table, row, "manager");
+        let dotted = table.cell(row, "dotted_managers").unwrap_or_default();
+        let dotted = dotted.split([',', ';']);
+        worker.dotted = dotted
+            .filter_map(|one| identifier(one).ok())
+            .filter(|one| *one != id)
+            .collect();
+        worker.delegate = delegate(table, row, &id, &mut notes);
         worker.unit = reference(table, row, "unit");
         if let (Some(unit), Some(units)) = (&worker.unit, &self.units)
             && !units.contains(unit)
@@ -588,13 +614,61 @@ fn named(
     }
 }
 
+/// A day in `column`, which is told of as `attribute`.
+fn day(
+    table: &Table,
+    row: &Row,
+    column: &str,
+    attribute: Attribute,
+    notes: &mut Notes<'_>,
+) -> Option<NaiveDate> {
+    let raw = table.cell(row, column).filter(|raw| !raw.is_empty())?;
+    match attribute.check(raw.into()) {
+        Ok(day) => day.as_text().and_then(|day| day.parse().ok()),
+        Err(violation) => {
+            let what = complaint(&violation, raw);
+            notes.field(attribute.name(), format!("{column}: {what}; left out"));
+            None
+        }
+    }
+}
+
+/// Who stands in for somebody; nobody without a first day.
+fn delegate(table: &Table, row: &Row, id: &str, notes: &mut Notes<'_>) -> Option<Delegate> {
+    let to = reference(table, row, "delegate")?;
+    let mut day = |column| {
+        let raw = table.cell(row, column).filter(|raw| !raw.is_empty())?;
+        let day = raw.parse().ok();
+        if day.is_none() {
+            let what = format!("{} is not a date such as 2019-05-13", quote(raw));
+            notes.field(column, format!("{what}; left out"));
+        }
+        day
+    };
+    let (from, until) = (day("delegate_from"), day("delegate_until"));
+    let lost = until.is_none()
+        && table
+            .cell(row, "delegate_until")
+            .is_some_and(|raw| !raw.is_empty());
+    let wrong = match from {
+        None => "has no first day in delegate_from",
+        // Without the last day it would never end.
+        Some(_) if lost => "has a last day that cannot be read",
+        Some(from) if until.is_some_and(|until| until < from) => "ends before it begins",
+        Some(_) if to == id => "stands in for themselves",
+        Some(from) => return Some(Delegate { to, from, until }),
+    };
+    notes.field("delegate", format!("{} {wrong}; left out", quote(&to)));
+    None
+}
+
 /// A cell that names another row.
 fn reference(table: &Table, row: &Row, column: &str) -> Option<String> {
     table.cell(row, column).and_then(|raw| identifier(raw).ok())
 }
 
 /// A file of at most `limit` bytes, or none where there is no such file.
-async fn read(path: &Path, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) async fn read(path: &Path, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     // Opening a pipe would wait for somebody to write.
     match fs::metadata(path).await {
         Ok(meta) if meta.is_file() => {}
@@ -623,7 +697,7 @@ async fn read(path: &Path, name: &str, limit: usize) -> Result<Option<Vec<u8>>, 
     Ok(Some(bytes))
 }
 
-fn unreadable(name: &str, error: &io::Error) -> Error {
+pub(crate) fn unreadable(name: &str, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::PermissionDenied {
         return Error::Forbidden {
             what: name.to_owned(),

@@ -301,6 +301,8 @@ async fn set_policies(store: &Store, people: &People) -> anyhow::Result<()> {
             max_days: 7,
             notice: Notice::AtOnce,
             enforced: false,
+            dotted: false,
+            delegates: false,
         };
         let note = "Superiors may read for a reason, for a week, and people are told at once.";
         store.set_oversight(&jonas, 0, vec![rule], note).await?;

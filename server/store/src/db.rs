@@ -277,6 +277,8 @@ impl Store {
             chat: Writer::start(db.clone(), env.clone(), ears.clone()),
             passwords: Passwords::new(cost, &env).await?,
             runs: crate::run::Runs::default(),
+            scim: Default::default(),
+            zone: Default::default(),
             db,
             env,
             keys,

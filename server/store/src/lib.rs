@@ -129,12 +129,10 @@ impl Store {
     pub fn day_begins(&self, day: NaiveDate) -> DateTime<Utc> {
         let midnight = day.and_time(NaiveTime::MIN);
         // Where clocks are put forward at midnight, the day begins an hour later.
-        let first = [0, 1, 2, 3]
-            .into_iter()
-            .find_map(|hours| {
-                let local = midnight + TimeDelta::hours(hours);
-                local.and_local_timezone(self.zone()).earliest()
-            });
+        let first = [0, 1, 2, 3].into_iter().find_map(|hours| {
+            let local = midnight + TimeDelta::hours(hours);
+            local.and_local_timezone(self.zone()).earliest()
+        });
         first.map_or(midnight.and_utc(), |first| first.to_utc())
     }
 

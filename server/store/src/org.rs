@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Action, EmployeeId, UnitId, Viewer,
     org::{Finding, Member, OrgChart, Superior, Unit},
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Error, Result, Store, db,
+    Error, Result, Store, db, delegation,
     people::{self, PersonCard},
 };
 
@@ -106,6 +106,22 @@ async fn read_units(
     Ok((units, infos))
 }
 
+/// Those who report to a post that nobody holds, with its title.
+async fn vacant_posts(conn: &impl ConnectionTrait) -> Result<BTreeMap<EmployeeId, String>> {
+    let ask = "SELECT e.id, v.title FROM employees e JOIN erp_records r ON r.employee_id = e.id \
+               JOIN vacancies v ON v.source_id = r.source_id AND v.external_id = e.manager_ref \
+               WHERE e.manager_ref IS NOT NULL AND e.active AND r.active";
+    let rows = conn.query_all_raw(db::sql(conn, ask, [])).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                EmployeeId(row.try_get_by_index(0)?),
+                row.try_get_by_index(1)?,
+            ))
+        })
+        .collect()
+}
+
 async fn people_of(
     conn: &impl ConnectionTrait,
     source: Uuid,
@@ -147,6 +163,23 @@ pub struct Place {
     pub reports: Vec<Node>,
     /// How many are below in all.
     pub oversees: u32,
+    /// The superiors by dotted line, in the source's order.
+    pub dotted: Vec<PersonCard>,
+    /// Who reports by dotted line, by name.
+    pub dotted_reports: Vec<PersonCard>,
+    /// Who stands in for the person today, and until which day.
+    pub stand_ins: Vec<StandIn>,
+    /// For whom the person stands in today.
+    pub stands_in_for: Vec<StandIn>,
+}
+
+/// Somebody who stands in, or for whom somebody does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// Who.
+    pub person: PersonCard,
+    /// The last day; none for one without end.
+    pub until: Option<NaiveDate>,
 }
 
 /// A person in the tree.
@@ -186,6 +219,7 @@ impl Store {
         // Counted under the lock: who reads later has the higher number.
         let serial = self.0.charts_built.fetch_add(1, Ordering::Relaxed) + 1;
         let (units, infos) = read_units(&tx).await?;
+        let posts = vacant_posts(&tx).await?;
         let ask = "SELECT id, active, unit_id, manager_id, manager_ref, tree_from, tree_to \
                    FROM employees ORDER BY sort_name, id";
         let rows = tx.query_all_raw(db::sql(&tx, ask, [])).await?;
@@ -201,6 +235,10 @@ impl Store {
                 members.push(Member {
                     id,
                     manager: match (manager, reference) {
+                        (above, Some(_)) if posts.contains_key(&id) => Superior::Vacant {
+                            post: posts[&id].clone(),
+                            above: above.map(EmployeeId),
+                        },
                         (Some(manager), _) => Superior::Is(EmployeeId(manager)),
                         (None, Some(reference)) => Superior::Unknown(reference),
                         (None, None) => Superior::Nobody,
@@ -257,8 +295,27 @@ impl Store {
         let chart = &snapshot.chart;
         let chain: Vec<_> = chart.chain(id).collect();
         let reports: Vec<_> = chart.reports(id).collect();
+        let dotted = delegation::dotted(self.db(), id).await?;
+        let standing = delegation::standing(self.db(), id, self.now()).await?;
+        let beside = dotted.above.iter().chain(&dotted.below).copied();
+        let beside = beside.chain(standing.iter().map(|one| one.other));
         let everyone = chain.iter().chain(&reports).copied().chain([id]);
+        let everyone: BTreeSet<_> = everyone.chain(beside).collect();
         let cards = people::cards(self.db(), everyone).await?;
+        let named = |ids: &[EmployeeId]| {
+            let cards = ids.iter().filter_map(|id| cards.get(id).cloned());
+            cards.filter(|card| card.active).collect()
+        };
+        let standing = |out: bool| {
+            let ones = standing.iter().filter(|one| one.for_them == out);
+            let one = |one: &delegation::Standing| {
+                Some(StandIn {
+                    person: cards.get(&one.other)?.clone(),
+                    until: one.until,
+                })
+            };
+            ones.filter_map(one).collect()
+        };
         Ok(Place {
             person: cards.get(&id).cloned().ok_or(Error::NotFound)?,
             chain: chain
@@ -270,6 +327,10 @@ impl Store {
                 .filter_map(|report| node(chart, &cards, *report, &BTreeSet::new()))
                 .collect(),
             oversees: chart.subtree(id).len() as u32,
+            dotted: named(&dotted.above),
+            dotted_reports: named(&dotted.below),
+            stand_ins: standing(true),
+            stands_in_for: standing(false),
         })
     }
 
@@ -369,7 +430,7 @@ impl Store {
 
 /// Whom and which units a finding is about. A missing superior who is known, and
 /// left, is told by name after the person.
-fn concerns(finding: &Finding) -> (Vec<EmployeeId>, Vec<UnitId>) {
+pub(crate) fn concerns(finding: &Finding) -> (Vec<EmployeeId>, Vec<UnitId>) {
     match finding {
         Finding::Cycle { members } => (members.clone(), Vec::new()),
         Finding::SelfManaged { employee } | Finding::Detached { employee } => {
@@ -382,6 +443,12 @@ fn concerns(finding: &Finding) -> (Vec<EmployeeId>, Vec<UnitId>) {
             let left = reference.parse().ok();
             (std::iter::once(*employee).chain(left).collect(), Vec::new())
         }
+        Finding::VacantManager {
+            employee, above, ..
+        } => (
+            std::iter::once(*employee).chain(*above).collect(),
+            Vec::new(),
+        ),
         Finding::SeveralHeads { unit, heads } => (heads.clone(), vec![*unit]),
         Finding::UnitCycle { members } => (Vec::new(), members.clone()),
         Finding::MissingParent { unit } => (Vec::new(), vec![*unit]),

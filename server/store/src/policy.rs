@@ -381,17 +381,9 @@ impl Store {
     pub async fn source_names(&self, viewer: &Viewer) -> Result<Vec<(SourceId, String)>> {
         self.allow(viewer, Action::ReadPolicies)?;
         let ask = "SELECT id, name FROM sources ORDER BY created_at, id";
-        let rows = self
-            .db()
-            .query_all_raw(db::sql(self.db(), ask, []))
-            .await?;
+        let rows = self.db().query_all_raw(db::sql(self.db(), ask, [])).await?;
         rows.iter()
-            .map(|row| {
-                Ok((
-                    SourceId(row.try_get_by_index(0)?),
-                    row.try_get_by_index(1)?,
-                ))
-            })
+            .map(|row| Ok((SourceId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
             .collect()
     }
 

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Action, ConversationId, EmployeeId, MessageId, Relation, ReviewId, UnitId, Viewer, Violation,
-    review::{self, Edge, Notice, Oversight, OversightRule, Reach, Reason, Request, Span, When},
+    Action, ConversationId, EmployeeId, MessageId, ReviewId, UnitId, Viewer, Violation,
+    delegation::reaches,
+    review::{
+        self, By, Edge, Notice, Oversight, OversightRule, Reach, Reason, Request, Span, When,
+    },
     text,
 };
 use sea_orm::{
@@ -17,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Error, Page, Result, Store, audit, chat, db,
+    Error, Page, Result, Store, audit, chat, db, delegation,
     entity::{conversation, message, review as row},
     people::{self, PersonCard},
 };
@@ -49,6 +52,10 @@ pub struct Review {
     pub finding: Option<String>,
     /// When the reviewed person learns of it.
     pub notice: Notice,
+    /// By which relation it was opened.
+    pub by: By,
+    /// For whom the reviewer stood in.
+    pub on_behalf_of: Option<PersonCard>,
 }
 
 /// A conversation within a review's reach.
@@ -128,6 +135,10 @@ pub struct Look {
     pub messages: Option<u64>,
     /// What was searched for.
     pub q: Option<String>,
+    /// By which relation.
+    pub by: By,
+    /// For whom the one who looked stood in.
+    pub on_behalf_of: Option<PersonCard>,
 }
 
 /// Most characters of a search.
@@ -153,9 +164,10 @@ impl Store {
         let range = range(&request)?;
         let oversight = self.policy().await?;
         let mut change = self.change().await?;
-        let rule = self
+        let (rule, by) = self
             .may_open(&change.tx, &oversight, viewer, request.subject, range)
             .await?;
+        let (by_relation, on_behalf_of) = kept(by);
         let review = row::Model {
             id: ReviewId::new(change.at, self.random()).0,
             reviewer_id: me.0,
@@ -170,6 +182,8 @@ impl Store {
             ended_at: None,
             finding: None,
             notice: notice_name(rule.notice).to_owned(),
+            by_relation: by_relation.to_owned(),
+            on_behalf_of,
         };
         row::Entity::insert(review.clone().into_active_model())
             .exec_without_returning(&change.tx)
@@ -178,10 +192,10 @@ impl Store {
             viewer,
             "review.opened",
             audit::person(request.subject),
-            json!({
+            told_by(by, json!({
                 "review": review.id, "category": review.category, "reason": review.reason, "case": review.case_ref,
                 "from": review.from_at, "to": review.to_at, "expires_at": review.expires_at, "notice": review.notice,
-            }),
+            })),
         );
         change.commit().await?;
         self.shown_review(review).await
@@ -193,8 +207,9 @@ impl Store {
         self.oversight(&Viewer::system("review")).await
     }
 
-    /// The rule under which the viewer may review the subject's words of `range`:
-    /// above them now, or at some time in it where the policy says at the time.
+    /// The rule under which the viewer may review the subject's words of `range`,
+    /// and by which relation: above them now, or at some time in it where the
+    /// policy says at the time. The chain of command goes before the others.
     async fn may_open(
         &self,
         conn: &impl ConnectionTrait,
@@ -202,20 +217,41 @@ impl Store {
         viewer: &Viewer,
         subject: EmployeeId,
         range: Span,
-    ) -> Result<OversightRule> {
+    ) -> Result<(OversightRule, By)> {
         let me = viewer.id().ok_or(Error::NotFound)?;
         // Who was below once and is above now is a superior.
-        if self.chart().chart.oversees(subject, me)
-            || !viewer.may(Relation::Superior, Action::OpenReview)
-        {
+        if self.chart().chart.oversees(subject, me) {
             return Err(Error::NotFound);
         }
         let sight = self.sight(conn, oversight, me, subject).await?;
-        let above = sight.reach.now || !sight.windows(range).is_empty();
-        sight
-            .rule
-            .filter(|rule| rule.on && above)
-            .ok_or(Error::NotFound)
+        let by = sight
+            .by(range)
+            .filter(|by| viewer.may(by.relation(), Action::OpenReview));
+        sight.rule.zip(by).ok_or(Error::NotFound)
+    }
+
+    /// By which relation the viewer may open a review of somebody's words now;
+    /// none if they may not.
+    ///
+    /// # Errors
+    /// [`crate::Error::Db`].
+    pub async fn review_way(&self, viewer: &Viewer, subject: EmployeeId) -> Result<Option<By>> {
+        if viewer.id().is_none() {
+            return Ok(None);
+        }
+        let oversight = self.policy().await?;
+        let range = Span {
+            from: self.now() - TimeDelta::days(30),
+            to: None,
+        };
+        match self
+            .may_open(self.db(), &oversight, viewer, subject, range)
+            .await
+        {
+            Ok((_, by)) => Ok(Some(by)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The viewer's own reviews, the latest first.
@@ -276,7 +312,9 @@ impl Store {
             viewer,
             "review.listed",
             audit::person(subject),
-            json!({ "review": id, "conversations": scope.iter().map(|found| found.conversation).collect::<Vec<_>>() }),
+            told_by(sight.by(range_of(&review)).unwrap_or(by_of(&review)), json!({
+                "review": id, "conversations": scope.iter().map(|found| found.conversation).collect::<Vec<_>>(),
+            })),
         );
         change.commit().await?;
         Ok(scope)
@@ -350,6 +388,11 @@ impl Store {
             "review": id, "conversation": query.conversation, "q": (!q.is_empty()).then_some(&q), "cursor": query.cursor,
             "messages": items.iter().filter(|line| line.subject).count(), "lines": items.len(), "read": read,
         });
+        let by = reading
+            .sights
+            .get(&subject)
+            .and_then(|sight| sight.by(range_of(&review)));
+        let detail = told_by(by.unwrap_or(by_of(&review)), detail);
         let record = audit::record(viewer, "review.read", audit::person(subject), detail);
         let entry = audit::append(&tx, record, at).await?.seq;
         tx.commit().await?;
@@ -374,7 +417,7 @@ impl Store {
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
-        let rule = self
+        let (rule, by) = self
             .may_open(&change.tx, &oversight, viewer, subject, range_of(&review))
             .await?;
         let before = review.expires_at;
@@ -386,7 +429,10 @@ impl Store {
             viewer,
             "review.extended",
             audit::person(subject),
-            json!({ "review": id, "why": why, "before": before, "after": after }),
+            told_by(
+                by,
+                json!({ "review": id, "why": why, "before": before, "after": after }),
+            ),
         );
         change.commit().await?;
         self.shown_review(review).await
@@ -401,11 +447,12 @@ impl Store {
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
+        let by = by_of(&review);
         let mut row = review.into_active_model();
         row.ended_at = Set(Some(change.at));
         row.finding = Set(Some(finding.clone()));
         let review = row.update(&change.tx).await?;
-        let detail = json!({ "review": id, "finding": finding });
+        let detail = told_by(by, json!({ "review": id, "finding": finding }));
         change.record(viewer, "review.ended", audit::person(subject), detail);
         change.commit().await?;
         self.shown_review(review).await
@@ -475,7 +522,8 @@ impl Store {
         Ok(Page { items, next_cursor })
     }
 
-    /// Whom the viewer may open a review about: those overseen whose unit's policy is on, by name.
+    /// Whom the viewer may open a review about: those overseen, by the line or
+    /// otherwise, whose unit's policy says so, by name.
     ///
     /// # Errors
     /// [`crate::Error::Db`].
@@ -486,12 +534,25 @@ impl Store {
         let oversight = self.policy().await?;
         let snapshot = self.chart();
         let chart = &snapshot.chart;
-        let on = |id: &EmployeeId| {
+        let lets = |id: EmployeeId, by| {
             oversight
-                .in_force(chart.units_of(*id))
-                .is_some_and(|rule| rule.on)
+                .in_force(chart.units_of(id))
+                .is_some_and(|rule| rule.lets(by))
         };
-        let ids: Vec<_> = chart.subtree(me).iter().copied().filter(on).collect();
+        let line = chart.subtree(me).iter().copied();
+        let mut ids: BTreeSet<_> = line.filter(|id| lets(*id, By::Line)).collect();
+        let dotted = delegation::dotted(self.db(), me).await?.below;
+        let beside = |id: &EmployeeId| chart.contains(*id) && !chart.oversees(*id, me);
+        ids.extend(
+            dotted
+                .into_iter()
+                .filter(|id| beside(id) && lets(*id, By::Dotted)),
+        );
+        for time in delegation::times(self.db(), me, self.now()).await? {
+            let by = By::Delegate(time.manager);
+            let below = chart.subtree(time.manager).iter().copied();
+            ids.extend(below.filter(|id| reaches(chart, me, time.manager, *id) && lets(*id, by)));
+        }
         let mut cards: Vec<_> = people::cards(self.db(), ids).await?.into_values().collect();
         cards.sort_by_cached_key(|card| (text::fold(&card.display_name), card.id));
         Ok(cards)
@@ -518,66 +579,123 @@ impl Store {
         writers: &[EmployeeId],
     ) -> Result<HashMap<EmployeeId, Sight>> {
         let history = edges_above(conn, writers).await?;
+        let lines = delegation::lines(conn, reviewer, writers).await?;
+        let now = self.now();
+        let times = delegation::times(conn, reviewer, now).await?;
         let units = units(conn, writers).await?;
         let snapshot = self.chart();
+        let chart = &snapshot.chart;
+        let above = |superior, writer| Reach {
+            now: chart.oversees(superior, writer),
+            spans: review::spans_above(&history, superior, writer),
+        };
         let sight = |(writer, unit): (EmployeeId, Option<UnitId>)| {
-            let path = unit.map_or(&[][..], |unit| snapshot.chart.unit_path(unit));
-            let reach = if writer == reviewer {
-                Reach::default()
-            } else {
-                Reach {
-                    now: snapshot.chart.oversees(reviewer, writer),
-                    spans: review::spans_above(&history, reviewer, writer),
+            let path = unit.map_or(&[][..], |unit| chart.unit_path(unit));
+            let rule = oversight.in_force(path).cloned();
+            let mut ways = Vec::new();
+            if writer != reviewer {
+                ways.push((By::Line, above(reviewer, writer)));
+            }
+            // Nobody reviews their own superiors by way of another relation.
+            if writer != reviewer && !chart.oversees(writer, reviewer) {
+                ways.push((By::Dotted, dotted(&lines, writer)));
+            }
+            for time in &times {
+                if reaches(chart, reviewer, time.manager, writer) {
+                    let reach = above(time.manager, writer).in_place(time.span, now);
+                    ways.push((By::Delegate(time.manager), reach));
                 }
-            };
-            (
-                writer,
-                Sight {
-                    rule: oversight.in_force(path).cloned(),
-                    reach,
-                },
-            )
+            }
+            ways.retain(|(by, _)| rule.as_ref().is_some_and(|rule| rule.lets(*by)));
+            (writer, Sight { rule, ways })
         };
         Ok(units.into_iter().map(sight).collect())
+    }
+}
+
+/// When a reviewer was the writer's superior by dotted line.
+fn dotted(lines: &[Edge], writer: EmployeeId) -> Reach {
+    let spans: Vec<_> = lines
+        .iter()
+        .filter(|line| line.employee == writer)
+        .map(|line| Span {
+            from: line.from,
+            to: line.to,
+        })
+        .collect();
+    Reach {
+        now: spans.iter().any(|span| span.to.is_none()),
+        spans,
     }
 }
 
 /// How a reviewer may see the words of one person.
 struct Sight {
     rule: Option<OversightRule>,
-    reach: Reach,
+    /// By which relations the rule lets them, and how far each reaches.
+    ways: Vec<(By, Reach)>,
 }
 
 impl Sight {
     /// Whether words of that moment may be read.
     fn reads(&self, sent_at: DateTime<Utc>) -> bool {
-        review::may_read(self.rule.as_ref(), &self.reach, sent_at)
+        let reads = |(_, reach): &(By, Reach)| review::may_read(self.rule.as_ref(), reach, sent_at);
+        self.ways.iter().any(reads)
     }
 
-    /// The parts of `range` whose words may be read: what [`review::may_read`] says, for SQL.
+    /// The first relation by which words of `range` may be reviewed.
+    fn by(&self, range: Span) -> Option<By> {
+        let reviews = |(_, reach): &&(By, Reach)| reach.now || !self.parts(reach, range).is_empty();
+        self.ways.iter().find(reviews).map(|(by, _)| *by)
+    }
+
+    /// The parts of `range` whose words may be read: what [`review::may_read`]
+    /// says, for SQL. They may lie over each other.
     fn windows(&self, range: Span) -> Vec<Span> {
-        match self
-            .rule
-            .as_ref()
-            .filter(|rule| rule.on)
-            .map(|rule| rule.when)
-        {
-            Some(When::Now) if self.reach.now => vec![range],
-            Some(When::AtTheTime) => self
-                .reach
+        let parts = |(_, reach): &(By, Reach)| self.parts(reach, range);
+        self.ways.iter().flat_map(parts).collect()
+    }
+
+    fn parts(&self, reach: &Reach, range: Span) -> Vec<Span> {
+        match self.rule.as_ref().map(|rule| rule.when) {
+            Some(When::Now) if reach.now => vec![range],
+            Some(When::AtTheTime) => reach
                 .spans
                 .iter()
-                .filter_map(|span| overlap(*span, range))
+                .filter_map(|span| span.overlap(range))
                 .collect(),
             _ => Vec::new(),
         }
     }
 }
 
-fn overlap(a: Span, b: Span) -> Option<Span> {
-    let from = a.from.max(b.from);
-    let to = a.to.into_iter().chain(b.to).min();
-    to.is_none_or(|to| from < to).then_some(Span { from, to })
+/// A relation as its columns keep it.
+fn kept(by: By) -> (&'static str, Option<Uuid>) {
+    match by {
+        By::Line => ("line", None),
+        By::Dotted => ("dotted", None),
+        By::Delegate(manager) => ("delegate", Some(manager.0)),
+    }
+}
+
+fn by_of(review: &row::Model) -> By {
+    match (review.by_relation.as_str(), review.on_behalf_of) {
+        ("delegate", Some(manager)) => By::Delegate(EmployeeId(manager)),
+        ("dotted", _) => By::Dotted,
+        _ => By::Line,
+    }
+}
+
+/// The detail of an entry, saying by which relation unless it is the chain of command.
+fn told_by(by: By, mut detail: serde_json::Value) -> serde_json::Value {
+    let (relation, manager) = kept(by);
+    if by != By::Line {
+        detail["by"] = relation.into();
+    }
+    if let Some(manager) = manager {
+        detail["on_behalf_of"] = json!(manager);
+    }
+    detail
 }
 
 /// The range of a request, within what both databases can keep and sort.
@@ -646,13 +764,23 @@ async fn own_open(
 async fn shown(conn: &impl ConnectionTrait, rows: Vec<row::Model>) -> Result<Vec<Review>> {
     let ids: BTreeSet<_> = rows
         .iter()
-        .flat_map(|row| [EmployeeId(row.reviewer_id), EmployeeId(row.subject_id)])
+        .flat_map(|row| {
+            [
+                Some(row.reviewer_id),
+                Some(row.subject_id),
+                row.on_behalf_of,
+            ]
+        })
+        .flatten()
+        .map(EmployeeId)
         .collect();
     let cards = people::cards(conn, ids).await?;
     let card = |id| cards.get(&EmployeeId(id)).cloned().ok_or(Error::NotFound);
     rows.into_iter()
         .map(|row| {
             Ok(Review {
+                by: by_of(&row),
+                on_behalf_of: row.on_behalf_of.map(card).transpose()?,
                 id: ReviewId(row.id),
                 reviewer: card(row.reviewer_id)?,
                 subject: card(row.subject_id)?,
@@ -994,6 +1122,18 @@ struct Detail {
     review: Option<ReviewId>,
     messages: Option<u64>,
     q: Option<String>,
+    by: Option<String>,
+    on_behalf_of: Option<EmployeeId>,
+}
+
+impl Detail {
+    fn by(&self) -> By {
+        match (self.by.as_deref(), self.on_behalf_of) {
+            (Some("delegate"), Some(manager)) => By::Delegate(manager),
+            (Some("dotted"), _) => By::Dotted,
+            _ => By::Line,
+        }
+    }
 }
 
 /// Entries of the log as looks; entries without a person behind them are left out.
@@ -1024,7 +1164,8 @@ async fn looks(conn: &impl ConnectionTrait, rows: &[QueryResult]) -> Result<Vec<
         conn,
         entries
             .iter()
-            .map(|(_, who, _)| *who)
+            .flat_map(|(_, who, detail)| [Some(*who), detail.on_behalf_of])
+            .flatten()
             .collect::<BTreeSet<_>>(),
     )
     .await?;
@@ -1046,6 +1187,10 @@ async fn looks(conn: &impl ConnectionTrait, rows: &[QueryResult]) -> Result<Vec<
             what: what.to_owned(),
             review: detail.review.and_then(|id| reviews.get(&id).cloned()),
             messages: detail.messages,
+            by: detail.by(),
+            on_behalf_of: detail
+                .on_behalf_of
+                .and_then(|manager| cards.get(&manager).cloned()),
             q: detail.q,
         });
     }

@@ -34,6 +34,8 @@ fn oversight(unit: Option<UnitId>, on: bool) -> OversightRule {
         max_days: 14,
         notice: Notice::AtOnce,
         enforced: false,
+        dotted: false,
+        delegates: false,
     }
 }
 

@@ -27,6 +27,8 @@ fn rule(when: When) -> OversightRule {
         max_days: 7,
         notice: Notice::AtOnce,
         enforced: false,
+        dotted: false,
+        delegates: false,
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Model {
     pub finding: Option<String>,
     /// `at_once` or `at_the_end`.
     pub notice: String,
+    /// By which relation: `line`, `dotted`, `delegate`.
+    pub by_relation: String,
+    /// For whom the reviewer stood in.
+    pub on_behalf_of: Option<Uuid>,
 }
 
 /// Joined by hand where it is needed.
