@@ -17,7 +17,11 @@ use tokio::{
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag, 0x84];
-    out.extend(u32::try_from(content.len()).expect("a length").to_be_bytes());
+    out.extend(
+        u32::try_from(content.len())
+            .expect("a length")
+            .to_be_bytes(),
+    );
     out.extend(content);
     out
 }
@@ -134,7 +138,9 @@ fn adapter(port: u16, more: &[(&str, &str)]) -> Box<dyn ErpAdapter> {
         total: Duration::from_secs(2),
         bytes: 1 << 20,
     };
-    let guard = Guard::new(["127.0.0.1"]).expect("a list").with_limits(limits);
+    let guard = Guard::new(["127.0.0.1"])
+        .expect("a list")
+        .with_limits(limits);
     open("ldap", &settings, None, &guard).expect("an adapter")
 }
 
@@ -149,7 +155,10 @@ async fn whoever_does_not_speak_ldap_ends_the_run_in_time() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         drop(stream);
     });
-    let error = adapter(silent.await, &[]).units().await.expect_err("silence");
+    let error = adapter(silent.await, &[])
+        .units()
+        .await
+        .expect_err("silence");
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
 
     let web = serve(|mut stream| async move {
@@ -163,7 +172,9 @@ async fn whoever_does_not_speak_ldap_ends_the_run_in_time() {
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 
     let huge = serve(|mut stream| async move {
-        let _ = stream.write_all(&[0x30, 0x84, 0x7F, 0xFF, 0xFF, 0xFF, 2, 1, 2]).await;
+        let _ = stream
+            .write_all(&[0x30, 0x84, 0x7F, 0xFF, 0xFF, 0xFF, 2, 1, 2])
+            .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     });
     let error = adapter(huge.await, &[]).units().await.expect_err("2 GiB");
@@ -171,7 +182,9 @@ async fn whoever_does_not_speak_ldap_ends_the_run_in_time() {
 
     // Deep enough to exhaust the stack of a reader that goes down by recursion.
     let deep = serve(|mut stream| async move {
-        let Some((id, ..)) = read(&mut stream).await else { return };
+        let Some((id, ..)) = read(&mut stream).await else {
+            return;
+        };
         let mut nested = Vec::new();
         for _ in 0..100_000 {
             nested.extend([0x30, 0x80]);
@@ -191,7 +204,10 @@ async fn whoever_does_not_speak_ldap_ends_the_run_in_time() {
         }
     });
     let error = adapter(slow.await, &[]).units().await.expect_err("an end");
-    assert!(matches!(error, Error::Malformed { .. } | Error::TimedOut { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Malformed { .. } | Error::TimedOut { .. }),
+        "{error}"
+    );
 
     let unlisted = adapter(1, &[]).units().await.expect_err("nobody listens");
     assert!(matches!(unlisted, Error::Unreachable { .. }), "{unlisted}");
@@ -201,7 +217,9 @@ async fn whoever_does_not_speak_ldap_ends_the_run_in_time() {
 async fn an_address_is_judged_where_it_leads() {
     let guard = Guard::new(["10.0.0.1"]).expect("a list");
     let settings = [("url", "ldaps://localhost:1"), ("base", "dc=x")];
-    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let settings = settings
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
     let ldap = open("ldap", &settings, None, &guard).expect("an adapter");
     let error = ldap.units().await.expect_err("refused");
     assert!(matches!(error, Error::NotAllowed { .. }), "{error}");
@@ -212,12 +230,17 @@ async fn half_of_the_people_are_no_people() {
     let one = || found(entry("uid=a,dc=erp,dc=test", &[("entryUUID", b"1")]));
     // The connection breaks after the first entry.
     let port = serve(move |mut stream| async move {
-        let Some((id, ..)) = read(&mut stream).await else { return };
+        let Some((id, ..)) = read(&mut stream).await else {
+            return;
+        };
         let (op, body, controls) = one();
         let _ = stream.write_all(&message(&id, op, &body, &controls)).await;
     });
     let ldap = adapter(port.await, &[]);
-    assert!(matches!(ldap.worker_ids().await, Err(Error::Unreachable { .. })));
+    assert!(matches!(
+        ldap.worker_ids().await,
+        Err(Error::Unreachable { .. })
+    ));
     // The size limit is met.
     for code in [3, 4, 11] {
         let port = directory(move |_| vec![one(), (0x65, result(code, "limit"), Vec::new())]);
@@ -226,7 +249,10 @@ async fn half_of_the_people_are_no_people() {
         assert!(matches!(error, Error::Rejected { .. }), "{error}");
     }
     let port = directory(|_| vec![(0x65, result(51, "busy"), Vec::new())]);
-    let error = adapter(port.await, &[]).worker_ids().await.expect_err("busy");
+    let error = adapter(port.await, &[])
+        .worker_ids()
+        .await
+        .expect_err("busy");
     assert!(matches!(error, Error::RateLimited { .. }), "{error}");
 }
 
@@ -236,10 +262,16 @@ async fn pages_that_never_end_are_ended() {
         let again = entry("uid=a,dc=erp,dc=test", &[("entryUUID", b"1")]);
         vec![found(again), done("again")]
     });
-    let error = adapter(port.await, &[]).worker_ids().await.expect_err("no end");
+    let error = adapter(port.await, &[])
+        .worker_ids()
+        .await
+        .expect_err("no end");
     assert!(error.to_string().contains("never end"), "{error}");
     let port = directory(|_| vec![done("again")]);
-    let error = adapter(port.await, &[]).worker_ids().await.expect_err("no end");
+    let error = adapter(port.await, &[])
+        .worker_ids()
+        .await
+        .expect_err("no end");
     assert!(error.to_string().contains("never end"), "{error}");
     // A server that knows no pages answers all at once.
     let port = directory(|_| {
@@ -255,7 +287,10 @@ async fn pages_that_never_end_are_ended() {
     let ldap = adapter(port.await, &[]);
     let pages = pages(ldap.as_ref(), None).await.expect("everyone");
     assert!(pages.len() > 2, "a part at a time");
-    assert_eq!(pages.iter().map(|page| page.workers.len()).sum::<usize>(), 2_500);
+    assert_eq!(
+        pages.iter().map(|page| page.workers.len()).sum::<usize>(),
+        2_500
+    );
 }
 
 #[tokio::test]
@@ -265,14 +300,21 @@ async fn an_id_twice_and_a_name_twice_are_told() {
             found(entry("uid=a,dc=erp,dc=test", &[("entryUUID", b"1")])),
             found(entry("uid=b,dc=erp,dc=test", &[("entryUUID", b"1")])),
             found(entry("uid=c,dc=erp,dc=test", &[("cn", b"No id")])),
-            found(entry("uid=d,dc=erp,dc=test", &[("entryUUID", b"4"), ("manager", b"UID=A, dc=ERP,dc=test")])),
+            found(entry(
+                "uid=d,dc=erp,dc=test",
+                &[("entryUUID", b"4"), ("manager", b"UID=A, dc=ERP,dc=test")],
+            )),
             done(""),
         ]
     });
     let ldap = adapter(port.await, &[]);
     let pages = pages(ldap.as_ref(), None).await.expect("pages");
     let page = &pages[0];
-    let ids: Vec<_> = page.workers.iter().map(|worker| worker.external_id.as_str()).collect();
+    let ids: Vec<_> = page
+        .workers
+        .iter()
+        .map(|worker| worker.external_id.as_str())
+        .collect();
     assert_eq!(ids, ["1", "4"]);
     assert_eq!(page.workers[1].manager.as_deref(), Some("1"));
     let left_out: Vec<_> = page
@@ -291,14 +333,20 @@ async fn active_directory_has_ways_of_its_own() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let port = directory(move |search| {
-        log.lock().expect("a list").push(String::from_utf8_lossy(search).into_owned());
+        log.lock()
+            .expect("a list")
+            .push(String::from_utf8_lossy(search).into_owned());
         let ada = b"\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xAA\xBB\xCC\xDD\xEE\xFF";
         let bob = b"\x01\x22\x11\x00\x55\x44\x77\x66\x88\x99\xAA\xBB\xCC\xDD\xEE\xFF";
         let unit = b"\x02\x22\x11\x00\x55\x44\x77\x66\x88\x99\xAA\xBB\xCC\xDD\xEE\xFF";
         if String::from_utf8_lossy(search).contains("organizationalUnit") {
             let works = entry(
                 "OU=Works,DC=erp,DC=test",
-                &[("objectGUID", unit), ("ou", b"Works"), ("managedBy", b"CN=Ada,OU=Works,DC=erp,DC=test")],
+                &[
+                    ("objectGUID", unit),
+                    ("ou", b"Works"),
+                    ("managedBy", b"CN=Ada,OU=Works,DC=erp,DC=test"),
+                ],
             );
             return vec![found(works), done("")];
         }
@@ -338,25 +386,41 @@ async fn active_directory_has_ways_of_its_own() {
     let ada = "00112233-4455-6677-8899-aabbccddeeff";
     assert_eq!(structure.units[0].heads, [ada]);
     assert_eq!(structure.faults.len(), 1);
-    assert!(structure.faults[0].what.contains("ldap://other.test/DC=other"));
-    let pages = pages(ldap.as_ref(), Some("2026-11-19T10:00:00Z")).await.expect("people");
+    assert!(
+        structure.faults[0]
+            .what
+            .contains("ldap://other.test/DC=other")
+    );
+    let pages = pages(ldap.as_ref(), Some("2026-11-19T10:00:00Z"))
+        .await
+        .expect("people");
     let people = &pages[0].workers;
     assert_eq!(people[0].external_id, ada);
     assert!(people[0].active);
     assert_eq!(people[0].text(Attribute::DisplayName), Some("Åda"));
     assert!(!people[1].active, "ACCOUNTDISABLE");
     assert_eq!(people[1].manager.as_deref(), Some(ada));
-    assert_eq!(people[1].unit.as_deref(), Some("00112202-4455-6677-8899-aabbccddeeff"), "the nearest one above");
+    assert_eq!(
+        people[1].unit.as_deref(),
+        Some("00112202-4455-6677-8899-aabbccddeeff"),
+        "the nearest one above"
+    );
     assert_eq!(pages[0].watermark.0, "2026-11-20T09:00:00Z");
     let photo = ldap.photo(ada).await.expect("a photo").expect("there");
     assert_eq!(photo.bytes, b"\xFF\xD8\xFF");
     assert!(!format!("{ldap:?}").contains("password"));
 
     let asked = asked.lock().expect("a list");
-    let delta = asked.iter().any(|search| search.contains("whenChanged") && search.contains("20261119095000.0Z"));
+    let delta = asked
+        .iter()
+        .any(|search| search.contains("whenChanged") && search.contains("20261119095000.0Z"));
     assert!(delta, "ten minutes before");
     // Bytes and not their text: 00112233 turned round; lossily, what is no text is a mark.
-    assert!(asked.iter().any(|search| search.contains("objectGUID") && search.contains("3\"\u{11}\0UDwf")));
+    assert!(
+        asked
+            .iter()
+            .any(|search| search.contains("objectGUID") && search.contains("3\"\u{11}\0UDwf"))
+    );
 }
 
 #[tokio::test]
@@ -368,25 +432,43 @@ async fn start_tls_is_asked_for_before_anything_else() {
         async move {
             while let Some((id, op, _)) = read(&mut stream).await {
                 log.lock().expect("a list").push(op);
-                let _ = stream.write_all(&message(&id, 0x78, &result(2, "no TLS here"), &[])).await;
+                let _ = stream
+                    .write_all(&message(&id, 0x78, &result(2, "no TLS here"), &[]))
+                    .await;
             }
         }
     });
-    let settings = [("starttls", "yes"), ("bind_dn", "cn=a,dc=x"), ("password", "hush")];
-    let error = adapter(port.await, &settings).units().await.expect_err("no TLS");
+    let settings = [
+        ("starttls", "yes"),
+        ("bind_dn", "cn=a,dc=x"),
+        ("password", "hush"),
+    ];
+    let error = adapter(port.await, &settings)
+        .units()
+        .await
+        .expect_err("no TLS");
     assert!(error.to_string().contains("no TLS here"), "{error}");
-    assert_eq!(*heard.lock().expect("a list"), [0x77], "no password without TLS");
+    assert_eq!(
+        *heard.lock().expect("a list"),
+        [0x77],
+        "no password without TLS"
+    );
 }
 
 #[test]
 fn settings_that_cannot_be_right_are_refused() {
     let refused = |more: &[(&str, &str)]| {
         let mut settings: BTreeMap<String, String> = BTreeMap::new();
-        for (key, value) in [("url", "ldaps://directory.example"), ("base", "dc=x")].iter().chain(more) {
+        for (key, value) in [("url", "ldaps://directory.example"), ("base", "dc=x")]
+            .iter()
+            .chain(more)
+        {
             settings.insert((*key).to_owned(), (*value).to_owned());
         }
         let guard = Guard::default();
-        open("ldap", &settings, None, &guard).expect_err("refused").to_string()
+        open("ldap", &settings, None, &guard)
+            .expect_err("refused")
+            .to_string()
     };
     assert!(refused(&[("url", "ldap://directory.example")]).contains("OPTIMUS_ERP_HOSTS"));
     assert!(refused(&[("url", "https://directory.example")]).contains("ldaps://"));

@@ -94,9 +94,7 @@ impl Directory {
 
     /// Every entry that matches, by name.
     fn search(&self, filter: &str, attributes: &[&str]) -> BTreeMap<String, Entry> {
-        let paged = [
-            "-LLL", "-o", "ldif-wrap=no", "-E", "pr=100/noprompt", "-b",
-        ];
+        let paged = ["-LLL", "-o", "ldif-wrap=no", "-E", "pr=100/noprompt", "-b"];
         let args: Vec<_> = paged
             .into_iter()
             .chain([self.get("LDAP_BASE"), filter])
@@ -250,18 +248,32 @@ async fn everyone_is_read_as_the_directory_says(directory: &Directory) {
     // The one unit above all others has no parent; each other has the entry above it.
     assert_eq!(structure.units.len(), units.len());
     for unit in &structure.units {
-        let found = units.iter().find(|(dn, _)| id(dn).as_ref() == Some(&unit.external_id));
+        let found = units
+            .iter()
+            .find(|(dn, _)| id(dn).as_ref() == Some(&unit.external_id));
         let (dn, entry) = found.expect("an entry");
         assert_eq!(Some(&unit.name), first(entry, "ou").as_ref());
-        let parent = dn.split_once(",ou=").and_then(|(_, rest)| id(&format!("ou={rest}")));
+        let parent = dn
+            .split_once(",ou=")
+            .and_then(|(_, rest)| id(&format!("ou={rest}")));
         assert_eq!(unit.parent, parent, "parent of {dn}");
     }
-    assert!(structure.units.iter().filter(|unit| unit.parent.is_none()).count() == 1);
+    assert!(
+        structure
+            .units
+            .iter()
+            .filter(|unit| unit.parent.is_none())
+            .count()
+            == 1
+    );
 
     // The reference is told once and named; the manager who is not there is told with the name.
     let told: Vec<_> = structure.faults.iter().map(|fault| &fault.what).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("ldap://directory.elsewhere.test/"), "{told:?}");
+    assert!(
+        told[0].contains("ldap://directory.elsewhere.test/"),
+        "{told:?}"
+    );
     assert!(told[0].contains("not followed"), "{told:?}");
     assert_eq!(all.faults.len(), 1, "{:?}", all.faults);
     assert_eq!(all.faults[0].field.as_deref(), Some("manager"));
@@ -275,14 +287,24 @@ async fn everyone_is_read_as_the_directory_says(directory: &Directory) {
     assert_eq!(probe.system, "OpenLDAP");
     assert_eq!(probe.people, entries.len() as u64);
     assert_eq!(probe.units, units.len() as u64);
-    assert!(probe.access.iter().all(|access| access.readable == Readable::Yes
-        || access.what.contains("(mobile)")), "{:?}", probe.access);
+    assert!(
+        probe
+            .access
+            .iter()
+            .all(|access| access.readable == Readable::Yes || access.what.contains("(mobile)")),
+        "{:?}",
+        probe.access
+    );
 }
 
 async fn units_can_be_those_that_people_name(directory: &Directory) {
     let ldap = directory.open_with(&[("unit_filter", "")]);
     let structure = ldap.units().await.expect("units");
-    let mut names: Vec<_> = structure.units.iter().map(|unit| unit.name.as_str()).collect();
+    let mut names: Vec<_> = structure
+        .units
+        .iter()
+        .map(|unit| unit.name.as_str())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["D0", "D1", "D2", "D3", "D4"]);
     let all = pull(ldap.as_ref(), None).await;
@@ -296,7 +318,11 @@ async fn what_changes_is_read_and_nothing_else(directory: &Directory) {
     let ldap = directory.open_with(&[]);
     let before = pull(ldap.as_ref(), None).await;
     // What is newer than the watermark's overlap: nothing, unless this ran a moment ago.
-    let recent: BTreeSet<_> = pull(ldap.as_ref(), Some(&before.upto)).await.people.into_keys().collect();
+    let recent: BTreeSet<_> = pull(ldap.as_ref(), Some(&before.upto))
+        .await
+        .people
+        .into_keys()
+        .collect();
     assert!(recent.len() < 3 || before.upto.0 == "2026-11-01T08:00:00Z");
     let fresh = |delta: &Pull| -> Vec<String> {
         let ids = delta.people.keys().filter(|id| !recent.contains(*id));
@@ -373,7 +399,9 @@ async fn values_are_written_back_by_who_may(directory: &Directory) {
     assert_eq!(held().1, None);
 
     let reader = directory.open_with(&[("bind_dn", directory.get("LDAP_PLAIN"))]);
-    let refused = reader.write(&id, Attribute::Title, Some(&title("King"))).await;
+    let refused = reader
+        .write(&id, Attribute::Title, Some(&title("King")))
+        .await;
     assert_eq!(
         refused,
         Err(Error::Forbidden {
@@ -382,9 +410,15 @@ async fn values_are_written_back_by_who_may(directory: &Directory) {
     );
     // The directory has its own rules: a person without a family name cannot be.
     let refused = ldap.write(&id, Attribute::FamilyName, None).await;
-    assert!(matches!(refused, Err(Error::Rejected { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Rejected { .. })),
+        "{refused:?}"
+    );
     let refused = ldap.write("*)(uid=u1", Attribute::Title, Some(&text)).await;
-    assert!(matches!(refused, Err(Error::Rejected { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Rejected { .. })),
+        "{refused:?}"
+    );
     ldap.write(&id, Attribute::Title, Some(&title(&old)))
         .await
         .expect("put back");
@@ -405,7 +439,11 @@ async fn a_connection_is_secured_or_refused(directory: &Directory) {
         &[("starttls", "yes")][..],
         &[("url", directory.get("LDAPS_URL"))],
     ] {
-        let error = directory.open_with(settings).probe().await.expect_err("no trust");
+        let error = directory
+            .open_with(settings)
+            .probe()
+            .await
+            .expect_err("no trust");
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains("UnknownIssuer"), "{error}");
     }
@@ -438,11 +476,21 @@ async fn what_an_account_may_not_is_said_and_takes_nobody_away(directory: &Direc
     assert!(pages.is_err(), "half of the people are no people");
     let nowhere = directory.open_with(&[("base", "ou=nowhere,dc=erp,dc=test")]);
     let error = nowhere.units().await.expect_err("no base");
-    assert!(error.to_string().starts_with("base is not there"), "{error}");
+    assert!(
+        error.to_string().starts_with("base is not there"),
+        "{error}"
+    );
     // The base itself is somewhere else.
     let base = format!("ou=elsewhere,{}", directory.get("LDAP_BASE"));
-    let error = directory.open_with(&[("base", &base)]).units().await.expect_err("a referral");
-    assert!(error.to_string().contains("directory.elsewhere.test"), "{error}");
+    let error = directory
+        .open_with(&[("base", &base)])
+        .units()
+        .await
+        .expect_err("a referral");
+    assert!(
+        error.to_string().contains("directory.elsewhere.test"),
+        "{error}"
+    );
 }
 
 async fn a_sample_shows_what_there_is_but_no_password(directory: &Directory) {
@@ -455,7 +503,9 @@ async fn a_sample_shows_what_there_is_but_no_password(directory: &Directory) {
         assert!(!record.contains_key("userPassword"));
         assert!(!sample.record.to_string().contains("eyes"));
     }
-    let photo = samples.iter().find_map(|sample| sample.record.get("jpegPhoto"));
+    let photo = samples
+        .iter()
+        .find_map(|sample| sample.record.get("jpegPhoto"));
     assert!(photo.expect("a photo").to_string().contains("bytes"));
 }
 
@@ -465,11 +515,28 @@ async fn a_sample_shows_what_there_is_but_no_password(directory: &Directory) {
 async fn time_goes_to_the_directory_more_than_to_us() {
     let Some(directory) = directory() else { return };
     let wanted = [
-        "cn", "sn", "givenName", "title", "mail", "telephoneNumber", "mobile", "employeeNumber", "l",
-        "manager", "modifyTimestamp", "entryUUID",
+        "cn",
+        "sn",
+        "givenName",
+        "title",
+        "mail",
+        "telephoneNumber",
+        "mobile",
+        "employeeNumber",
+        "l",
+        "manager",
+        "modifyTimestamp",
+        "entryUUID",
     ];
     let begun = Instant::now();
-    let args = ["-LLL", "-E", "pr=500/noprompt", "-b", directory.get("LDAP_BASE"), "(objectClass=inetOrgPerson)"];
+    let args = [
+        "-LLL",
+        "-E",
+        "pr=500/noprompt",
+        "-b",
+        directory.get("LDAP_BASE"),
+        "(objectClass=inetOrgPerson)",
+    ];
     let args: Vec<_> = args.into_iter().chain(wanted).collect();
     directory.run("ldapsearch", &args, "");
     let alone = begun.elapsed();

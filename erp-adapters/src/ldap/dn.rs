@@ -137,7 +137,15 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_none() {
-        for text in ["", " ", "E00123", "grace@forge.example", "cn=a,b", "=x", "cn=a\\"] {
+        for text in [
+            "",
+            " ",
+            "E00123",
+            "grace@forge.example",
+            "cn=a,b",
+            "=x",
+            "cn=a\\",
+        ] {
             assert_eq!(parts(text), None, "{text:?}");
         }
     }

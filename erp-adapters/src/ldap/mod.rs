@@ -554,9 +554,7 @@ impl Ldap {
                 let record = self.record(&entry, &self.wanted.units);
                 let faults = &mut index.structure.faults;
                 if let Some(unit) = mapper.unit(&place(&entry.dn), &record, faults) {
-                    index
-                        .units
-                        .insert(key(&entry.dn), unit.external_id.clone());
+                    index.units.insert(key(&entry.dn), unit.external_id.clone());
                     units.push((entry.dn, unit));
                 }
             }
@@ -855,7 +853,12 @@ impl Ldap {
         }
     }
 
-    async fn photo_of(&self, wire: &mut Wire, id: &str, name: &str) -> Result<Option<Photo>, Error> {
+    async fn photo_of(
+        &self,
+        wire: &mut Wire,
+        id: &str,
+        name: &str,
+    ) -> Result<Option<Photo>, Error> {
         let entry = self.find(wire, id, &[name.to_owned()]).await?;
         let Some(bytes) = entry.and_then(|entry| entry.values(name).first().cloned()) else {
             return Ok(None);
@@ -878,9 +881,14 @@ impl ErpAdapter for Ldap {
             base: String::new(),
             deep: false,
             filter: "(objectClass=*)".into(),
-            attributes: ["objectClass", "vendorName", "vendorVersion", "rootDomainNamingContext"]
-                .map(str::to_owned)
-                .to_vec(),
+            attributes: [
+                "objectClass",
+                "vendorName",
+                "vendorVersion",
+                "rootDomainNamingContext",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             page: None,
         };
         wire.search(&root, &[]).await?;
@@ -890,7 +898,9 @@ impl ErpAdapter for Ldap {
                 Ok(Found::Entry(entry)) => system = name_of(&entry).unwrap_or(system),
                 Ok(Found::Reference(_)) => {}
                 // Some hide what they are.
-                Ok(Found::Done { .. }) | Err(Error::Setting { .. } | Error::Forbidden { .. }) => break,
+                Ok(Found::Done { .. }) | Err(Error::Setting { .. } | Error::Forbidden { .. }) => {
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -906,7 +916,8 @@ impl ErpAdapter for Ldap {
         };
         let people = index.people.len();
         let mut tried = vec![if people == 0 {
-            let note = "None found: the base or the filter is wrong, or the account may not read them.";
+            let note =
+                "None found: the base or the filter is wrong, or the account may not read them.";
             access(format!("People {}", self.people), Readable::No, note)
         } else {
             access(format!("People {}", self.people), Readable::Yes, "")
@@ -1100,12 +1111,18 @@ impl Wanted {
             (whole && !name.is_empty() && !own(&name) && field.transforms.iter().all(harmless))
                 .then_some(name)
         };
-        let id = mapping.worker.iter().find(|field| field.target == Target::Id);
+        let id = mapping
+            .worker
+            .iter()
+            .find(|field| field.target == Target::Id);
         let id = id.and_then(plain);
-        let writable = mapping.worker.iter().filter_map(|field| match field.target {
-            Target::Attribute(attribute) => plain(field).map(|_| attribute),
-            _ => None,
-        });
+        let writable = mapping
+            .worker
+            .iter()
+            .filter_map(|field| match field.target {
+                Target::Attribute(attribute) => plain(field).map(|_| attribute),
+                _ => None,
+            });
         let writable = writable.collect();
         let mut people = names(&people);
         if !people.iter().any(|name| name == preset.changed()) {
@@ -1170,7 +1187,10 @@ fn endpoint<'s>(guard: &Guard, get: &dyn Fn(&str) -> Option<&'s str>) -> Result<
             ));
         }
         ("ldaps", true) => {
-            return Err(Error::setting("starttls", "belongs to ldap://; ldaps:// has TLS already"));
+            return Err(Error::setting(
+                "starttls",
+                "belongs to ldap://; ldaps:// has TLS already",
+            ));
         }
         _ => return Err(bad("must begin with ldaps:// or ldap://")),
     };
@@ -1201,9 +1221,16 @@ fn own(name: &str) -> bool {
 /// Attributes that hold passwords and keys: not even shown to whoever may set up the mapping.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["password", "pwd", "secret", "krbprincipalkey", "msds-managed", "supplementalcredentials"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "password",
+        "pwd",
+        "secret",
+        "krbprincipalkey",
+        "msds-managed",
+        "supplementalcredentials",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 fn key(name: &str) -> String {
@@ -1354,7 +1381,12 @@ mod tests {
 
     #[test]
     fn a_password_is_never_asked_for() {
-        for name in ["userPassword", "unicodePwd", "sambaNTPassword", "krbPrincipalKey"] {
+        for name in [
+            "userPassword",
+            "unicodePwd",
+            "sambaNTPassword",
+            "krbPrincipalKey",
+        ] {
             let mapping = Mapping {
                 worker: vec![
                     Field {

@@ -700,7 +700,10 @@ mod tests {
         }
         for value in [0, 1, -1, 127, 128, 4_294_967_296] {
             let out = integer(INTEGER, value);
-            assert_eq!(number(Ber(&out).expect(INTEGER).expect("content")), Some(value));
+            assert_eq!(
+                number(Ber(&out).expect(INTEGER).expect("content")),
+                Some(value)
+            );
         }
     }
 
@@ -744,10 +747,16 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_takes_no_memory_and_a_false_one_ends() {
         let mut lying: &[u8] = &[0x30, 0x84, 0x01, 0xFF, 0xFF, 0xFF, 1, 2, 3];
-        let error = read(&mut lying, 32 << 20).await.map(|_| ()).expect_err("an end");
+        let error = read(&mut lying, 32 << 20)
+            .await
+            .map(|_| ())
+            .expect_err("an end");
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         let mut large: &[u8] = &[0x30, 0x84, 0x7F, 0xFF, 0xFF, 0xFF];
-        let error = read(&mut large, 32 << 20).await.map(|_| ()).expect_err("too large");
+        let error = read(&mut large, 32 << 20)
+            .await
+            .map(|_| ())
+            .expect_err("too large");
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
 }

@@ -170,7 +170,9 @@ impl Grid {
             .map(|(at, column): (usize, _)| (at, column.index))
             .collect();
         let rows = u64::from(from.0) + 1..=u64::from(to.0) + 1;
-        let first = self.lines.partition_point(|line| line.number < *rows.start());
+        let first = self
+            .lines
+            .partition_point(|line| line.number < *rows.start());
         for line in self.lines[first..]
             .iter_mut()
             .take_while(|line| line.number <= *rows.end())

@@ -101,6 +101,11 @@ pub(crate) const KIND: Kind = Kind {
             "Watch the folder",
             "yes to begin a run when a new file has come.",
         ),
+        optional(
+            "settle",
+            "Seconds without a change",
+            "How long a file must not change before it is read; 2 if nothing is entered.",
+        ),
     ],
     mapped: true,
 };
@@ -218,7 +223,22 @@ impl TableFolder {
         let header = match get("header_row").map(str::parse) {
             None => 1,
             Some(Ok(row @ 1..=1_000)) => row,
-            Some(_) => return Err(Error::setting("header_row", "must be a number from 1 to 1000")),
+            Some(_) => {
+                return Err(Error::setting(
+                    "header_row",
+                    "must be a number from 1 to 1000",
+                ));
+            }
+        };
+        let settle = match get("settle").map(str::parse) {
+            None => SETTLE,
+            Some(Ok(seconds @ 0..=600)) => Duration::from_secs(seconds),
+            Some(_) => {
+                return Err(Error::setting(
+                    "settle",
+                    "must be a number of seconds up to 600",
+                ));
+            }
         };
         if let Some(Err(bad)) = mapping.map(Mapping::check) {
             let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
@@ -243,16 +263,9 @@ impl TableFolder {
                 Encoding::Utf8
             },
             mapping: mapping.cloned(),
-            settle: SETTLE,
+            settle,
             loaded: Mutex::new(None),
         })
-    }
-
-    /// The same folder, waiting so long for a file to stop changing.
-    #[must_use]
-    pub fn settling(mut self, settle: Duration) -> Self {
-        self.settle = settle;
-        self
     }
 
     /// The files that a run would read, in the order of their names.
@@ -266,7 +279,11 @@ impl TableFolder {
             return Ok(newest.into_iter().collect());
         }
         if files.len() > FILES {
-            let what = format!("{} files match {}; at most {FILES} are read", files.len(), self.pattern);
+            let what = format!(
+                "{} files match {}; at most {FILES} are read",
+                files.len(),
+                self.pattern
+            );
             return Err(Error::Unreachable { what });
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -332,7 +349,14 @@ impl TableFolder {
             let (sheet, units) = (self.sheet.clone(), self.unit_sheet.clone());
             // A large file takes a while: not on a thread that serves requests.
             let read = tokio::task::spawn_blocking(move || {
-                open(&name, bytes, encoding, sheet.as_deref(), units.as_deref(), header)
+                open(
+                    &name,
+                    bytes,
+                    encoding,
+                    sheet.as_deref(),
+                    units.as_deref(),
+                    header,
+                )
             });
             let (people, units) = read
                 .await
@@ -358,7 +382,10 @@ impl Loaded {
             Some(mapping) => mapping.clone(),
             None => guess(&grids)?,
         };
-        let id = mapping.worker.iter().find(|field| field.target == Target::Id);
+        let id = mapping
+            .worker
+            .iter()
+            .find(|field| field.target == Target::Id);
         for grid in &grids {
             if let Some(id) = id
                 && grid.find(&id.from).is_none()
@@ -443,11 +470,17 @@ impl Loaded {
                 let Some(unit) = mapper.unit(&place, &record, faults) else {
                     continue;
                 };
-                if units.iter().any(|known| known.external_id == unit.external_id) {
+                if units
+                    .iter()
+                    .any(|known| known.external_id == unit.external_id)
+                {
                     faults.push(Fault {
                         place,
                         field: Some("id".into()),
-                        what: format!("{} stands there twice; this row is left out", quote(&unit.external_id)),
+                        what: format!(
+                            "{} stands there twice; this row is left out",
+                            quote(&unit.external_id)
+                        ),
                         external_id: Some(unit.external_id),
                         left_out: true,
                     });
@@ -479,7 +512,11 @@ impl Loaded {
         };
         let mut faults = Vec::new();
         for grid in &self.grids {
-            faults.extend(grid.notes.iter().map(|note| fault(&grid.name, note.clone())));
+            faults.extend(
+                grid.notes
+                    .iter()
+                    .map(|note| fault(&grid.name, note.clone())),
+            );
             if !self.guessed {
                 continue;
             }
@@ -518,7 +555,11 @@ impl Loaded {
         // To the place belongs the column, which the mapping knows by what it becomes.
         for fault in &mut faults[before..] {
             let field = fault.field.as_deref();
-            let field = self.mapping.worker.iter().find(|known| Some(known.target.name()) == field);
+            let field = self
+                .mapping
+                .worker
+                .iter()
+                .find(|known| Some(known.target.name()) == field);
             if let Some(column) = field.and_then(|field| grid.find(&field.from)) {
                 fault.place = grid.cell_place(line.number, column);
                 if let Some((_, why)) = line.bad.iter().find(|(bad, _)| *bad == column) {
@@ -560,7 +601,11 @@ impl Loaded {
         worker
     }
 
-    fn page(&self, mapper: &mut Mapper<'_>, from: (usize, usize)) -> (Page, Option<(usize, usize)>) {
+    fn page(
+        &self,
+        mapper: &mut Mapper<'_>,
+        from: (usize, usize),
+    ) -> (Page, Option<(usize, usize)>) {
         let mut page = Page {
             workers: Vec::new(),
             faults: Vec::new(),
@@ -763,7 +808,8 @@ fn open(
         Encoding::Windows1252 => Cow::Owned(windows_1252(&bytes).into_bytes()),
     };
     let foreign = std::str::from_utf8(&text).is_err();
-    let hint = "if it was saved as ANSI (Windows-1252), say so in the settings or save it as CSV UTF-8";
+    let hint =
+        "if it was saved as ANSI (Windows-1252), say so in the settings or save it as CSV UTF-8";
     let mut grid = Grid::of_csv(name, &text, header).map_err(|what| {
         if foreign {
             format!("{what}; {hint}")
@@ -813,7 +859,10 @@ fn record<'t>(grid: &Grid, mapping: &Mapping, text: impl Fn(usize) -> Option<&'t
 
 /// The id of a row that cannot be read, where that much of it can.
 fn bad_id(grid: &Grid, mapping: &Mapping, bad: &crate::table::BadRow) -> Option<String> {
-    let id = mapping.worker.iter().find(|field| field.target == Target::Id)?;
+    let id = mapping
+        .worker
+        .iter()
+        .find(|field| field.target == Target::Id)?;
     // Of a bad row its first cell alone is known.
     (grid.find(&id.from) == Some(0))
         .then(|| bad.first.clone())
@@ -821,7 +870,11 @@ fn bad_id(grid: &Grid, mapping: &Mapping, bad: &crate::table::BadRow) -> Option<
 }
 
 fn names(grid: &Grid) -> String {
-    let names: Vec<_> = grid.columns.iter().map(|column| column.name.as_str()).collect();
+    let names: Vec<_> = grid
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     let names = names.join(", ");
     names.chars().take(400).collect()
 }
@@ -831,30 +884,78 @@ const KNOWN: [(Target, &[&str]); 20] = [
     (
         Target::Id,
         &[
-            "employeenumber", "employeeid", "employeeno", "personnelnumber", "personnelno", "personnelid",
-            "staffid", "staffnumber", "payrollnumber", "personid", "userid", "id", "number", "personalnummer",
-            "personalnr", "mitarbeiternummer", "mitarbeiternr", "mitarbeiterid", "persnr", "pnr",
+            "employeenumber",
+            "employeeid",
+            "employeeno",
+            "personnelnumber",
+            "personnelno",
+            "personnelid",
+            "staffid",
+            "staffnumber",
+            "payrollnumber",
+            "personid",
+            "userid",
+            "id",
+            "number",
+            "personalnummer",
+            "personalnr",
+            "mitarbeiternummer",
+            "mitarbeiternr",
+            "mitarbeiterid",
+            "persnr",
+            "pnr",
         ],
     ),
     (
         Target::Manager,
         &[
-            "manager", "managerid", "managernumber", "superior", "superiorid", "supervisor", "supervisorid",
-            "reportsto", "lineManager", "linemanager", "vorgesetzter", "vorgesetzte", "vorgesetztenummer",
-            "vorgesetztepersonalnummer", "fuehrungskraft", "führungskraft",
+            "manager",
+            "managerid",
+            "managernumber",
+            "superior",
+            "superiorid",
+            "supervisor",
+            "supervisorid",
+            "reportsto",
+            "lineManager",
+            "linemanager",
+            "vorgesetzter",
+            "vorgesetzte",
+            "vorgesetztenummer",
+            "vorgesetztepersonalnummer",
+            "fuehrungskraft",
+            "führungskraft",
         ],
     ),
     (
         Target::Unit,
         &[
-            "unit", "department", "dept", "departmentname", "team", "orgunit", "organizationalunit", "abteilung",
-            "bereich", "organisationseinheit",
+            "unit",
+            "department",
+            "dept",
+            "departmentname",
+            "team",
+            "orgunit",
+            "organizationalunit",
+            "abteilung",
+            "bereich",
+            "organisationseinheit",
         ],
     ),
-    (Target::Active, &["active", "status", "employmentstatus", "aktiv"]),
+    (
+        Target::Active,
+        &["active", "status", "employmentstatus", "aktiv"],
+    ),
     (
         Target::Attribute(Attribute::DisplayName),
-        &["displayname", "name", "fullname", "employeename", "anzeigename", "vollername"],
+        &[
+            "displayname",
+            "name",
+            "fullname",
+            "employeename",
+            "anzeigename",
+            "vollername",
+        ],
     ),
     (
         Target::Attribute(Attribute::GivenName),
@@ -862,12 +963,30 @@ const KNOWN: [(Target, &[&str]); 20] = [
     ),
     (
         Target::Attribute(Attribute::FamilyName),
-        &["familyname", "lastname", "surname", "nachname", "familienname"],
+        &[
+            "familyname",
+            "lastname",
+            "surname",
+            "nachname",
+            "familienname",
+        ],
     ),
-    (Target::Attribute(Attribute::NickName), &["nickname", "preferredname", "rufname"]),
+    (
+        Target::Attribute(Attribute::NickName),
+        &["nickname", "preferredname", "rufname"],
+    ),
     (
         Target::Attribute(Attribute::Title),
-        &["title", "jobtitle", "position", "job", "role", "funktion", "stelle", "stellenbezeichnung"],
+        &[
+            "title",
+            "jobtitle",
+            "position",
+            "job",
+            "role",
+            "funktion",
+            "stelle",
+            "stellenbezeichnung",
+        ],
     ),
     (
         Target::Attribute(Attribute::Emails),
@@ -875,24 +994,57 @@ const KNOWN: [(Target, &[&str]); 20] = [
     ),
     (
         Target::Attribute(Attribute::PhoneNumbers),
-        &["phone", "telephone", "deskphone", "workphone", "phonenumber", "telefon", "telefonnummer", "durchwahl"],
+        &[
+            "phone",
+            "telephone",
+            "deskphone",
+            "workphone",
+            "phonenumber",
+            "telefon",
+            "telefonnummer",
+            "durchwahl",
+        ],
     ),
     (
         Target::Attribute(Attribute::Mobile),
-        &["mobile", "mobilephone", "cell", "cellphone", "mobil", "handy", "mobiltelefon"],
+        &[
+            "mobile",
+            "mobilephone",
+            "cell",
+            "cellphone",
+            "mobil",
+            "handy",
+            "mobiltelefon",
+        ],
     ),
     (
         Target::Attribute(Attribute::Location),
-        &["location", "office", "site", "workplace", "standort", "arbeitsort"],
+        &[
+            "location",
+            "office",
+            "site",
+            "workplace",
+            "standort",
+            "arbeitsort",
+        ],
     ),
-    (Target::Attribute(Attribute::Division), &["division", "businessunit", "sparte"]),
+    (
+        Target::Attribute(Attribute::Division),
+        &["division", "businessunit", "sparte"],
+    ),
     (
         Target::Attribute(Attribute::CostCenter),
         &["costcenter", "costcentre", "kostenstelle"],
     ),
     (
         Target::Attribute(Attribute::StartDate),
-        &["startdate", "hiredate", "entrydate", "eintrittsdatum", "eintritt"],
+        &[
+            "startdate",
+            "hiredate",
+            "entrydate",
+            "eintrittsdatum",
+            "eintritt",
+        ],
     ),
     (
         Target::Attribute(Attribute::BirthDate),
@@ -900,10 +1052,23 @@ const KNOWN: [(Target, &[&str]); 20] = [
     ),
     (
         Target::EndsOn,
-        &["enddate", "leavedate", "terminationdate", "lastday", "austrittsdatum", "austritt"],
+        &[
+            "enddate",
+            "leavedate",
+            "terminationdate",
+            "lastday",
+            "austrittsdatum",
+            "austritt",
+        ],
     ),
-    (Target::Attribute(Attribute::Locale), &["locale", "language", "sprache"]),
-    (Target::Attribute(Attribute::Timezone), &["timezone", "zeitzone"]),
+    (
+        Target::Attribute(Attribute::Locale),
+        &["locale", "language", "sprache"],
+    ),
+    (
+        Target::Attribute(Attribute::Timezone),
+        &["timezone", "zeitzone"],
+    ),
 ];
 
 /// What the columns mean by their names.
@@ -915,7 +1080,10 @@ fn guess(grids: &[Grid]) -> Result<Mapping, Error> {
     };
     for column in grids.iter().flat_map(|grid| &grid.columns) {
         let name = plain(&column.name);
-        let Some((target, _)) = KNOWN.iter().find(|(_, known)| known.contains(&name.as_str())) else {
+        let Some((target, _)) = KNOWN
+            .iter()
+            .find(|(_, known)| known.contains(&name.as_str()))
+        else {
             continue;
         };
         let field = |target: Target| Field {
@@ -940,7 +1108,9 @@ fn guess(grids: &[Grid]) -> Result<Mapping, Error> {
     let columns = grids.first().map(names).unwrap_or_default();
     Err(Error::setting(
         "mapping",
-        format!("is needed: no column is called like an employee number; the columns are {columns}"),
+        format!(
+            "is needed: no column is called like an employee number; the columns are {columns}"
+        ),
     ))
 }
 
@@ -955,7 +1125,10 @@ async fn matching(folder: &Path, pattern: &str) -> Result<Vec<Seen>, Error> {
             continue;
         };
         // Hidden ones, and those by which a spreadsheet says that it has a file open.
-        if name.starts_with(['.', '~']) || name.chars().any(char::is_control) || !matches(pattern, &name) {
+        if name.starts_with(['.', '~'])
+            || name.chars().any(char::is_control)
+            || !matches(pattern, &name)
+        {
             continue;
         }
         // One may be moved away while the folder is read.
@@ -965,7 +1138,10 @@ async fn matching(folder: &Path, pattern: &str) -> Result<Vec<Seen>, Error> {
         if !meta.is_file() {
             continue;
         }
-        let changed = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let changed = meta
+            .modified()
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         files.push(Seen {
             name,
             bytes: meta.len(),
@@ -1012,15 +1188,19 @@ async fn keep(folder: &Path, archive: &Path, file: &Seen) -> Result<(), Error> {
     fs::create_dir_all(archive).await.map_err(failed)?;
     let path = Path::new(&file.name);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path
-        .extension()
-        .map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
+    let ending = path.extension().map_or(String::new(), |ending| {
+        format!(".{}", ending.to_string_lossy())
+    });
     let seconds = i64::try_from(file.changed / 1_000_000_000).unwrap_or_default();
     let written = DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
     let written = written.format("%Y-%m-%dT%H%M%SZ");
     let from = folder.join(&file.name);
     for again in 1..1_000 {
-        let more = if again == 1 { String::new() } else { format!("-{again}") };
+        let more = if again == 1 {
+            String::new()
+        } else {
+            format!("-{again}")
+        };
         let to = archive.join(format!("{stem}.{written}{more}{ending}"));
         if fs::try_exists(&to).await.map_err(failed)? {
             continue;
@@ -1066,7 +1246,10 @@ mod tests {
 
     #[test]
     fn western_signs_are_read_by_their_code_page() {
-        assert_eq!(windows_1252(b"\x80 M\xFCller \x96 \xC5se"), "€ Müller – Åse");
+        assert_eq!(
+            windows_1252(b"\x80 M\xFCller \x96 \xC5se"),
+            "€ Müller – Åse"
+        );
     }
 
     #[test]

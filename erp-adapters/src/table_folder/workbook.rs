@@ -36,7 +36,7 @@ pub(super) fn read(
     sheet: Option<&str>,
     header: u32,
 ) -> Result<Grid, String> {
-    weigh(&bytes)?;
+    weigh(&bytes, UNPACKED)?;
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(|error| words(&error))?;
     let name = choose(&book, sheet)?;
     let merged = book
@@ -93,7 +93,9 @@ pub(super) fn read(
     grid.push(line);
     for column in nameless {
         let letters = column_letters(column);
-        grid.note(format!("column {letters} has values but no name in row {header}; it is ignored"));
+        grid.note(format!(
+            "column {letters} has values but no name in row {header}; it is ignored"
+        ));
     }
     for area in merged {
         let (from, to) = (area.start, area.end);
@@ -110,13 +112,13 @@ pub(super) fn read(
 }
 
 /// Unpacks every part without keeping it, to know how much it is.
-fn weigh(bytes: &[u8]) -> Result<(), String> {
+fn weigh(bytes: &[u8], most: u64) -> Result<(), String> {
     let broken = |_| "is not a whole .xlsx file; is it still being written?".to_owned();
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     if zip.len() > PARTS {
         return Err(format!("holds more than {PARTS} files"));
     }
-    let mut left = UNPACKED;
+    let mut left = most;
     for index in 0..zip.len() {
         let part = zip
             .by_index(index)
@@ -135,7 +137,7 @@ fn weigh(bytes: &[u8]) -> Result<(), String> {
         let read = read.map_err(|_| "is damaged".to_owned())?;
         left = left
             .checked_sub(read)
-            .ok_or_else(|| format!("is larger than {UNPACKED} bytes when unpacked"))?;
+            .ok_or_else(|| format!("is larger than {most} bytes when unpacked"))?;
         if strings {
             check_count(&head)?;
         }
@@ -252,6 +254,23 @@ mod tests {
         assert_eq!(number(0.5), Ok("0.5".into()));
         assert_eq!(number(4_711_000_000_000.0), Ok("4711000000000".into()));
         assert!(number(1e16).is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_weighed_before_it_goes_off() {
+        use std::io::Write as _;
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["a.xml", "b.xml"] {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(name, options).expect("a part");
+            zip.write_all(&[b' '; 60_000]).expect("written");
+        }
+        let bytes = zip.finish().expect("a file").into_inner();
+        assert!(bytes.len() < 1_000, "{} bytes", bytes.len());
+        assert_eq!(weigh(&bytes, 120_000), Ok(()));
+        // Neither part alone is too large.
+        let error = weigh(&bytes, 119_999).expect_err("too large");
+        assert_eq!(error, "is larger than 119999 bytes when unpacked");
     }
 
     #[test]
