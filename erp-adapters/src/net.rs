@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, LINK, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::Serialize;
@@ -206,6 +206,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// When it was given by the ERP's own clock.
     pub(crate) date: Option<DateTime<Utc>>,
+    /// The `next` of its `Link` header (RFC 8288), as it stands there.
+    pub(crate) next: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -302,6 +304,7 @@ impl Http {
         let date = DateTime::parse_from_rfc2822(text(headers, &DATE))
             .ok()
             .map(|date| date.with_timezone(&Utc));
+        let next = next_of(text(headers, &LINK));
         let status = response.status();
         let mut body = Vec::new();
         while let Some(part) = response
@@ -322,6 +325,7 @@ impl Http {
             media_type,
             retry_after,
             date,
+            next,
             body,
         })
     }

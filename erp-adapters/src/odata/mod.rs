@@ -1,0 +1,982 @@
+//! OData v2 and v4: any service whose fields a mapping names, and presets for
+//! those of SAP and Microsoft.
+//!
+//! What shapes this file, each found by calls to a running SAP CAP (which serves
+//! both versions) or stated by the products' documentation:
+//!
+//! - A next link is relative in v4 and whole in v2, there with the host name that
+//!   the service believes it has. The key goes with every question, so a link
+//!   elsewhere is refused; see [`Http::link`](crate::net::Http::link).
+//! - `$select` of a field that does not exist is a 400 for the whole list.
+//! - A v2 filter has to name the type of a time: what the service wrote with an
+//!   offset is a `datetimeoffset`, anything else a `datetime`.
+//! - Decimals are texts in v2, and in v4 only when asked for with
+//!   `IEEE754Compatible=true`.
+//! - Effective-dated rows (SuccessFactors) begin to count on a day on which
+//!   nothing changes, so a list with such rows is always read in full.
+//! - There is no list of what was deleted but in Business Central's changes:
+//!   whoever is gone is seen by comparing ids.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError, atomic::AtomicU8},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    Attribute, Value,
+    attribute::Kind,
+    erp::{Fault, Photo, Watermark, Worker},
+    mapping::{Field, Mapping, Target},
+};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use reqwest::{
+    Method, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::{Value as Json, json};
+
+use self::{
+    clients::Fields,
+    walk::{List, Walk},
+    wire::{Version, Wanted, effective},
+};
+use crate::{
+    Access, ClientPage, ErpAdapter, Error, Guard, Page, Probe, Readable, Sample, Structure,
+    WorkerIds,
+    mapped::{Mapper, moment},
+    pages::{OVERLAP, Progress, SAMPLES, id, lacks, line, naming_units, raw, shaped},
+    preset,
+    registry::{optional, secret, setting},
+    web::{Ask, Web, decoded, given, good, malformed},
+};
+
+mod clients;
+mod walk;
+mod wire;
+
+/// What a watermark begins with that is a link to changes and no time.
+const CHANGES: &str = "changes:";
+
+/// What has to be known about an OData service.
+pub(crate) const KIND: crate::Kind = crate::Kind {
+    name: "odata",
+    label: "OData service",
+    help: "Reads people, units and clients from any OData service (v2 or v4), by a mapping or a preset.",
+    settings: &[
+        setting(
+            "url",
+            "Address",
+            "The service's root, such as https://erp.example/odata/v4/hr; every list is below it.",
+        ),
+        optional(
+            "preset",
+            "Preset",
+            "successfactors, s4hana, business-central or finance-operations: settings and mapping with the names of the product's documentation. What is entered below takes their place.",
+        ),
+        optional("version", "Version", "v2 or v4; v4 if nothing is entered."),
+        optional(
+            "user",
+            "User",
+            "To sign in with a user and password (Basic).",
+        ),
+        secret("password", "Password", "The user's password."),
+        secret(
+            "token",
+            "Token",
+            "To sign in with a bearer token that does not expire.",
+        ),
+        optional(
+            "key_header",
+            "Header of the key",
+            "To sign in with an API key: the name of the header, such as APIKey.",
+        ),
+        secret("key", "Key", "The header's whole content."),
+        optional(
+            "token_url",
+            "Address for tokens",
+            "To sign in with OAuth 2.0 client credentials: where tokens are given out.",
+        ),
+        optional("client_id", "Client id", "The client that asks for tokens."),
+        secret("client_secret", "Client secret", "The client's secret."),
+        optional(
+            "scope",
+            "Scope",
+            "What the token is asked for, such as https://ENVIRONMENT.operations.dynamics.com/.default.",
+        ),
+        optional(
+            "company",
+            "Company",
+            "What stands for {company} in the paths below; Business Central's id of the company.",
+        ),
+        optional(
+            "people",
+            "People",
+            "The entity set of people, such as User.",
+        ),
+        optional(
+            "people_filter",
+            "Filter of people",
+            "A $filter for them, such as status eq 't'.",
+        ),
+        optional(
+            "people_query",
+            "More for people",
+            "More of their query, such as paging=snapshot.",
+        ),
+        optional(
+            "expand",
+            "Relations",
+            "Relations of a person that the mapping reads, such as manager, empInfo/jobInfoNav.",
+        ),
+        optional(
+            "segments",
+            "Dated rows",
+            "JSON pointer to rows of a person with startDate, endDate and seqNumber of which one counts each day, such as /empInfo/jobInfoNav.",
+        ),
+        optional(
+            "units",
+            "Units",
+            "The entity set of units; without it they are those that people name.",
+        ),
+        optional("clients", "Clients", "The entity set of clients."),
+        optional("clients_filter", "Filter of clients", "A $filter for them."),
+        optional(
+            "client_expand",
+            "Relations of clients",
+            "Relations that the fields of clients read.",
+        ),
+        optional(
+            "client_fields",
+            "Fields of clients",
+            "JSON from id, name, number, email, phone, active, blocked, changed, company, currency, balance, overdue, credit_limit, terms and options to the names of the fields.",
+        ),
+        optional(
+            "currency",
+            "Currency",
+            "The currency of clients' accounts that name none, such as EUR.",
+        ),
+        optional(
+            "query",
+            "More of every query",
+            "Such as cross-company=true or sap-client=100.",
+        ),
+        optional(
+            "page_size",
+            "Page size",
+            "For a service that does not page by itself: how many records are asked for at once.",
+        ),
+        optional(
+            "track",
+            "Changes by link",
+            "yes for a service that gives links to later changes (odata.track-changes).",
+        ),
+        optional(
+            "person",
+            "Person",
+            "The path of one person with {id}, such as User('{id}').",
+        ),
+        optional("photo", "Photo", "The path of a person's photo with {id}."),
+        optional(
+            "photo_at",
+            "Where the photo stands",
+            "JSON pointer to the photo in base64, if that answer is JSON.",
+        ),
+    ],
+    mapped: true,
+};
+
+/// An OData service.
+#[derive(Debug)]
+pub struct OData {
+    web: Web,
+    version: Version,
+    /// The product's name, if a preset says it.
+    label: String,
+    people: List,
+    units: Option<List>,
+    clients: Option<(List, Fields)>,
+    /// More of every query.
+    query: String,
+    page_size: Option<u64>,
+    /// Where in a person's record the rows stand that count from day to day.
+    segments: Option<String>,
+    /// The address of one person, with `{id}`.
+    person: String,
+    /// The address of a photo, with `{id}`, and where in its answer it stands.
+    photo: Option<String>,
+    photo_at: Option<String>,
+    /// The currency of accounts that name none.
+    currency: Option<String>,
+    mapping: Mapping,
+    writable: Vec<Attribute>,
+    /// How plainly lists have to be asked for: 1 without `$select`, 2 also without a count.
+    plainly: AtomicU8,
+    /// Who was there in a full pull that has just ended.
+    met: Mutex<Option<WorkerIds>>,
+}
+
+impl OData {
+    /// The service that `settings` describe; see the kind `odata` in [`crate::KINDS`].
+    ///
+    /// # Errors
+    /// [`Error::Setting`], [`Error::NotAllowed`].
+    pub fn new(
+        guard: &Guard,
+        settings: &BTreeMap<String, String>,
+        mapping: Option<&Mapping>,
+    ) -> Result<Self, Error> {
+        let (settings, mapping, label) = preset::complete("odata", settings, mapping)?;
+        let web = Web::open(guard, &settings)?;
+        let version = match given(&settings, "version") {
+            None | Some("v4") => Version::V4,
+            Some("v2") => Version::V2,
+            Some(_) => return Err(Error::setting("version", "must be v2 or v4")),
+        };
+        let get = |key: &str| -> Result<Option<String>, Error> {
+            let Some(value) = given(&settings, key) else {
+                return Ok(None);
+            };
+            if !value.contains("{company}") {
+                return Ok(Some(value.to_owned()));
+            }
+            let company = given(&settings, "company")
+                .ok_or_else(|| Error::setting("company", format!("is needed by {key}")))?;
+            Ok(Some(value.replace("{company}", company)))
+        };
+        let text = |key: &str| get(key).map(Option::unwrap_or_default);
+        let people = get("people")?.ok_or_else(|| {
+            Error::setting("people", "is needed: the list of people, such as User")
+        })?;
+        let track = matches!(given(&settings, "track"), Some("yes" | "true"));
+        let segments = get("segments")?;
+        let mut wanted = Wanted::default();
+        relations(&mut wanted, &text("expand")?);
+        for field in &mapping.worker {
+            want(&mut wanted, field);
+        }
+        for part in segments
+            .iter()
+            .flat_map(|at| ["startDate", "endDate", "seqNumber"].map(|part| format!("{at}/{part}")))
+        {
+            wanted.field(&part);
+        }
+        let units = match get("units")? {
+            Some(set) if !mapping.unit.is_empty() => {
+                let mut wanted = Wanted::default();
+                mapping
+                    .unit
+                    .iter()
+                    .for_each(|field| want(&mut wanted, field));
+                Some(List {
+                    set,
+                    wanted,
+                    ..List::default()
+                })
+            }
+            None if !mapping.unit.is_empty() => {
+                return Err(Error::setting(
+                    "units",
+                    "is needed: the mapping has fields of units",
+                ));
+            }
+            _ => None,
+        };
+        let clients = match (get("clients")?, given(&settings, "client_fields")) {
+            (Some(set), Some(fields)) => {
+                let fields = Fields::parse(fields)?;
+                let mut wanted = Wanted::default();
+                relations(&mut wanted, &text("client_expand")?);
+                fields.from().for_each(|from| wanted.field(from));
+                let list = List {
+                    set,
+                    wanted,
+                    filter: get("clients_filter")?,
+                    track: false,
+                    ..List::default()
+                };
+                Some((list, fields))
+            }
+            (Some(_), None) => {
+                return Err(Error::setting("client_fields", "is needed with clients"));
+            }
+            (None, _) => None,
+        };
+        let page_size = match given(&settings, "page_size") {
+            None => None,
+            Some(size) => Some(
+                size.parse()
+                    .ok()
+                    .filter(|size| (1..=10_000).contains(size))
+                    .ok_or_else(|| {
+                        Error::setting("page_size", "must be a number from 1 to 10000")
+                    })?,
+            ),
+        };
+        Ok(Self {
+            version,
+            label,
+            person: get("person")?.unwrap_or_else(|| format!("{people}('{{id}}')")),
+            people: List {
+                set: people,
+                wanted,
+                filter: get("people_filter")?,
+                extra: text("people_query")?,
+                track,
+            },
+            units,
+            clients,
+            query: text("query")?,
+            page_size,
+            segments,
+            photo: get("photo")?,
+            photo_at: get("photo_at")?,
+            currency: get("currency")?,
+            writable: writable(&mapping),
+            mapping,
+            web,
+            plainly: AtomicU8::new(0),
+            met: Mutex::new(None),
+        })
+    }
+
+    fn id_field(&self) -> Option<&Field> {
+        line(&self.mapping.worker, Target::Id)
+    }
+
+    /// Where a person's time of change stands.
+    fn changed(&self) -> Option<&str> {
+        line(&self.mapping.worker, Target::ChangedAt).map(|field| field.from.as_str())
+    }
+
+    fn system(&self) -> String {
+        let version = self.version.name();
+        if self.label.is_empty() {
+            format!("OData {version}")
+        } else {
+            format!("{} (OData {version})", self.label)
+        }
+    }
+
+    /// Puts the row that counts `today` in the place of all the dated ones.
+    fn settle(
+        &self,
+        row: &mut Json,
+        today: Option<DateTime<Utc>>,
+    ) -> Result<(Option<NaiveDate>, Option<NaiveDate>), Error> {
+        let Some(at) = &self.segments else {
+            return Ok((None, None));
+        };
+        let today = today.ok_or_else(|| {
+            malformed(
+                &self.people.set,
+                "the header Date",
+                "is missing; without it nobody knows which dated row counts",
+            )
+        })?;
+        let Some(rows) = row.pointer_mut(at) else {
+            return Ok((None, None));
+        };
+        let found = rows
+            .as_array()
+            .and_then(|rows| effective(rows, today.date_naive()));
+        Ok(match found {
+            Some(found) => {
+                *rows = found.row;
+                (found.begins, found.ends)
+            }
+            None => {
+                if rows.is_array() {
+                    *rows = Json::Null;
+                }
+                (None, None)
+            }
+        })
+    }
+
+    /// A record of `people` as a worker.
+    fn worker<'a>(
+        &'a self,
+        mapper: &mut Mapper<'a>,
+        mut row: Json,
+        today: Option<DateTime<Utc>>,
+        number: u64,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<Worker>, Error> {
+        let (begins, ends) = self.settle(&mut row, today)?;
+        let place = match self.id_field().and_then(|field| id(field, &row)) {
+            Some(id) => format!("{} {id}", self.people.set),
+            None => format!("{}, record {number}", self.people.set),
+        };
+        let Some(mut worker) = mapper.worker(&place, &row, faults) else {
+            return Ok(None);
+        };
+        worker.starts_on = worker.starts_on.or(begins);
+        worker.ends_on = worker.ends_on.or(ends);
+        if self.photo.is_some() && worker.photo.is_none() {
+            // It may be another whenever the record is.
+            let changed = self.changed().and_then(|at| raw(&row, at));
+            worker.photo = Some(changed.unwrap_or("once").to_owned());
+        }
+        Ok(Some(worker))
+    }
+
+    async fn pull<'a>(&'a self, mut pull: Pull<'a>) -> Result<Option<(Page, Pull<'a>)>, Error> {
+        if pull.progress.ended {
+            return Ok(None);
+        }
+        let chunk = pull.walk.next().await?;
+        // A link to changes had died, and all is read instead.
+        pull.progress.in_full |= pull.asked_changes && !pull.walk.reads_changes();
+        let Some(chunk) = chunk else {
+            pull.progress.ended = true;
+            let page = Page {
+                workers: Vec::new(),
+                faults: pull.progress.findings(&pull.mapper, &pull.walk.met),
+                watermark: match &pull.walk.delta {
+                    Some(link) => changes(link),
+                    None => pull.progress.watermark(pull.walk.began),
+                },
+            };
+            if pull.progress.in_full {
+                let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+                *met = Some(pull.walk.met.worker_ids());
+            }
+            return Ok(Some((page, pull)));
+        };
+        let mut faults = Vec::new();
+        let mut workers = Vec::with_capacity(chunk.rows.len());
+        for row in chunk.rows {
+            pull.progress.note(&row, self.changed());
+            let number = pull.progress.number;
+            let worker = self.worker(&mut pull.mapper, row, chunk.date, number, &mut faults)?;
+            workers.extend(worker);
+        }
+        let page = Page {
+            workers,
+            faults,
+            watermark: pull.progress.so_far(),
+        };
+        Ok(Some((page, pull)))
+    }
+
+    /// Where to begin: with everyone, with those changed since a time, or by a link to changes.
+    fn begin(&self, since: Option<&Watermark>) -> Result<Pull<'_>, Error> {
+        let since = since.map(|mark| mark.0.as_str()).unwrap_or_default();
+        let mut list = self.people.clone();
+        let mut changes = None;
+        let mut in_full = true;
+        // Rows that count from day to day change without a change.
+        if self.segments.is_none() && !since.is_empty() {
+            if let Some(link) = since.strip_prefix(CHANGES) {
+                if list.track {
+                    let base = self.web.http.below("")?;
+                    changes = Some(self.web.http.link(link, &base)?);
+                    in_full = false;
+                }
+            } else if let (Some(field), Some(at)) = (self.changed(), moment(since)) {
+                self.newer(&mut list, field, at, since);
+                in_full = false;
+            }
+        }
+        let walk = Walk::new(self, list, self.id_field());
+        Ok(Pull {
+            asked_changes: changes.is_some(),
+            walk: match changes {
+                Some(link) => walk.changes(link),
+                None => walk,
+            },
+            mapper: Mapper::new(&self.mapping),
+            progress: Progress::new(since, in_full),
+        })
+    }
+
+    /// Asks `list` for what changed at `at` or a little before, in the form of `like`.
+    fn newer(&self, list: &mut List, field: &str, at: DateTime<Utc>, like: &str) {
+        let mark = self.version.literal(&shaped(at - OVERLAP, like));
+        let newer = format!("{} ge {mark}", field.trim_start_matches('/'));
+        list.filter = Some(match &list.filter {
+            Some(filter) => format!("({filter}) and {newer}"),
+            None => newer,
+        });
+    }
+
+    async fn tour<'a>(
+        &'a self,
+        fields: &Fields,
+        mut tour: Tour<'a>,
+    ) -> Result<Option<(ClientPage, Tour<'a>)>, Error> {
+        if tour.progress.ended {
+            return Ok(None);
+        }
+        let mut page = ClientPage {
+            clients: Vec::new(),
+            faults: Vec::new(),
+            watermark: tour.progress.so_far(),
+        };
+        let Some(chunk) = tour.walk.next().await? else {
+            tour.progress.ended = true;
+            page.watermark = tour.progress.watermark(tour.walk.began);
+            return Ok(Some((page, tour)));
+        };
+        for row in &chunk.rows {
+            tour.progress.note(row, fields.changed());
+            let number = tour.progress.number;
+            let place = match id(&fields.id, row) {
+                Some(id) => format!("client {id}"),
+                None => format!("clients, record {number}"),
+            };
+            let client = fields.client(&place, row, self.currency.as_deref(), &mut page.faults);
+            page.clients.extend(client);
+        }
+        Ok(Some((page, tour)))
+    }
+
+    /// How many records each list has, asked in one trip where the service takes batches.
+    async fn counts(&self, lists: &[&List]) -> Result<Vec<Result<u64, Error>>, Error> {
+        let paths: Vec<String> = lists
+            .iter()
+            .map(|list| {
+                let filter = list.filter.clone().map(|filter| ("$filter", filter));
+                let options: Vec<_> = filter.into_iter().collect();
+                wire::query(&format!("{}/$count", list.set), &options, &self.query)
+            })
+            .collect();
+        let number = |body: &[u8], list: &List| {
+            let text = String::from_utf8_lossy(body);
+            let text = text.trim().trim_start_matches('\u{feff}');
+            text.parse()
+                .map_err(|_| malformed(&list.set, "$count", "is not a number"))
+        };
+        if lists.len() > 1
+            && let Some(parts) = self.batch(&paths).await?
+        {
+            let judged = parts
+                .iter()
+                .zip(lists)
+                .map(|(part, list)| match part.status {
+                    200..=299 => number(&part.body, list),
+                    403 => Err(Error::Forbidden {
+                        what: list.set.clone(),
+                    }),
+                    status => Err(Error::Rejected {
+                        what: format!("answered {} with {status}", list.set),
+                    }),
+                });
+            return Ok(judged.collect());
+        }
+        let mut counts = Vec::with_capacity(lists.len());
+        for (path, list) in paths.iter().zip(lists) {
+            let ask = Ask::get(self.web.http.below(path)?).with("accept", "text/plain, */*");
+            let asked = self.web.ask(&ask, &list.set).await;
+            let count = asked
+                .and_then(|answer| good(answer, &list.set))
+                .and_then(|answer| number(&answer.body, list));
+            counts.push(may_fail(count)?);
+        }
+        Ok(counts)
+    }
+
+    /// Several reads in one question; none where the service takes no batches.
+    async fn batch(&self, paths: &[String]) -> Result<Option<Vec<wire::Part>>, Error> {
+        let forms: &[bool] = match self.version {
+            Version::V2 => &[false],
+            Version::V4 => &[true, false],
+        };
+        for as_json in forms {
+            let (media_type, body) = wire::batch(paths, *as_json, "*/*");
+            let mut ask = Ask::get(self.web.http.below("$batch")?).with(
+                "accept",
+                if *as_json {
+                    "application/json"
+                } else {
+                    "multipart/mixed"
+                },
+            );
+            ask.method = Method::POST;
+            ask.body = Some(body);
+            let media_type = HeaderValue::try_from(media_type);
+            ask.headers
+                .extend(media_type.ok().map(|media_type| (CONTENT_TYPE, media_type)));
+            let answer = match may_fail(self.web.ask(&ask, "$batch").await)? {
+                Ok(answer) if answer.status.is_success() => answer,
+                _ => continue,
+            };
+            if let Ok(parts) = wire::parts(&answer.body, *as_json, paths.len()) {
+                return Ok(Some(parts));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A pull of people on its way.
+struct Pull<'a> {
+    walk: Walk<'a>,
+    mapper: Mapper<'a>,
+    progress: Progress,
+    asked_changes: bool,
+}
+
+/// A pull of clients on its way.
+struct Tour<'a> {
+    walk: Walk<'a>,
+    progress: Progress,
+}
+
+#[async_trait]
+impl ErpAdapter for OData {
+    async fn probe(&self) -> Result<Probe, Error> {
+        let clients = self.clients.as_ref().map(|(list, _)| list);
+        let lists: Vec<_> = [Some(&self.people), self.units.as_ref(), clients]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut counts = lists.iter().copied().zip(self.counts(&lists).await?);
+        let people = match counts.next() {
+            Some((_, Ok(people))) => people,
+            Some((_, Err(error @ Error::Forbidden { .. }))) => return Err(error),
+            // A service without `$count` is counted by hand.
+            _ => self.worker_ids().await?.ids.len() as u64,
+        };
+        let samples = self.sample(SAMPLES).await?;
+        let lacks = lacks(&self.mapping, &samples);
+        let mut access = vec![Access {
+            what: format!("People ({})", self.people.set),
+            readable: if lacks.is_empty() {
+                Readable::Yes
+            } else {
+                Readable::Reduced
+            },
+            note: if lacks.is_empty() {
+                "Every field of the mapping may be read.".into()
+            } else {
+                format!("No record that was looked at has {}.", lacks.join(", "))
+            },
+        }];
+        let mut units = 0;
+        for (list, count) in counts {
+            let is_units = self
+                .units
+                .as_ref()
+                .is_some_and(|units| units.set == list.set);
+            access.push(Access {
+                what: format!(
+                    "{} ({})",
+                    if is_units { "Units" } else { "Clients" },
+                    list.set
+                ),
+                readable: if count.is_ok() {
+                    Readable::Yes
+                } else {
+                    Readable::No
+                },
+                note: match &count {
+                    Ok(count) => format!("{count} may be read."),
+                    Err(error) => format!("Not readable: {error}."),
+                },
+            });
+            if is_units {
+                units = count.unwrap_or(0);
+            }
+        }
+        if line(&self.mapping.worker, Target::Manager).is_none() {
+            access.push(Access {
+                what: "Managers".into(),
+                readable: Readable::No,
+                note:
+                    "The mapping has no field for them: another source has to say who leads whom."
+                        .into(),
+            });
+        }
+        Ok(Probe {
+            system: self.system(),
+            people,
+            units,
+            access,
+        })
+    }
+
+    async fn units(&self) -> Result<Structure, Error> {
+        let mut structure = Structure::default();
+        let Some(list) = &self.units else {
+            let Some(narrowed) = naming_units(&self.mapping) else {
+                return Ok(structure);
+            };
+            let mut mapper = Mapper::new(&narrowed);
+            let mut list = List {
+                wanted: Wanted::default(),
+                track: false,
+                ..self.people.clone()
+            };
+            for path in self.segments.iter().map(|at| at.trim_start_matches('/')) {
+                list.wanted.relation(path);
+            }
+            narrowed
+                .worker
+                .iter()
+                .for_each(|field| want(&mut list.wanted, field));
+            let mut walk = Walk::new(self, list, self.id_field());
+            while let Some(chunk) = walk.next().await? {
+                for mut row in chunk.rows {
+                    self.settle(&mut row, chunk.date)?;
+                    mapper.worker("", &row, &mut Vec::new());
+                }
+            }
+            structure.units = mapper.named_units();
+            return Ok(structure);
+        };
+        let mut mapper = Mapper::new(&self.mapping);
+        let mut walk = Walk::new(self, list.clone(), line(&self.mapping.unit, Target::Id));
+        loop {
+            let chunk = match walk.next().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(structure),
+                Err(error @ Error::Forbidden { .. }) => {
+                    structure.faults.push(Fault {
+                        place: list.set.clone(),
+                        field: None,
+                        what: format!("{error}; people have no unit"),
+                        external_id: None,
+                        left_out: true,
+                    });
+                    return Ok(structure);
+                }
+                Err(error) => return Err(error),
+            };
+            for row in &chunk.rows {
+                structure
+                    .units
+                    .extend(mapper.unit(&list.set, row, &mut structure.faults));
+            }
+        }
+    }
+
+    fn workers(&self, since: Option<Watermark>) -> BoxStream<'_, Result<Page, Error>> {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        stream::try_unfold(None, move |pull: Option<Pull<'_>>| {
+            let since = since.clone();
+            async move {
+                let pull = match pull {
+                    Some(pull) => pull,
+                    None => self.begin(since.as_ref())?,
+                };
+                Ok(self
+                    .pull(pull)
+                    .await?
+                    .map(|(page, pull)| (page, Some(pull))))
+            }
+        })
+        .boxed()
+    }
+
+    async fn worker_ids(&self) -> Result<WorkerIds, Error> {
+        // A full pull has just met everyone.
+        let met = self
+            .met
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(met) = met {
+            return Ok(met);
+        }
+        let mut list = List {
+            wanted: Wanted::default(),
+            track: false,
+            ..self.people.clone()
+        };
+        if let Some(field) = self.id_field() {
+            want(&mut list.wanted, field);
+        }
+        let mut walk = Walk::new(self, list, self.id_field());
+        while walk.next().await?.is_some() {}
+        Ok(walk.met.worker_ids())
+    }
+
+    async fn photo(&self, external_id: &str) -> Result<Option<Photo>, Error> {
+        let what = format!("the photo of {} {external_id}", self.people.set);
+        let photo = |bytes| Photo { bytes };
+        if let Some(template) = &self.photo {
+            let url = self.web.http.below(&wire::person(template, external_id))?;
+            return Ok(self
+                .web
+                .photo(url, self.photo_at.as_deref(), &what)
+                .await?
+                .map(photo));
+        }
+        let Some(field) = line(&self.mapping.worker, Target::Photo) else {
+            return Ok(None);
+        };
+        let url = self
+            .web
+            .http
+            .below(&wire::person(&self.person, external_id))?;
+        let ask = Ask::get(url).with("accept", self.version.accept());
+        let answer = self.web.ask(&ask, &what).await?;
+        if answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let record = self.version.record(&good(answer, &what)?.body, &what)?;
+        match field.read(&record) {
+            Ok(Some(texts)) => texts
+                .first()
+                .map_or(Ok(None), |text| Ok(decoded(text, &what)?.map(photo))),
+            _ => Ok(None),
+        }
+    }
+
+    fn writable(&self) -> &[Attribute] {
+        &self.writable
+    }
+
+    async fn write(
+        &self,
+        external_id: &str,
+        attribute: Attribute,
+        value: Option<&Value>,
+    ) -> Result<(), Error> {
+        let what = format!("write {}", attribute.name());
+        let field = line(&self.mapping.worker, Target::Attribute(attribute))
+            .filter(|_| self.writable.contains(&attribute))
+            .ok_or_else(|| Error::Forbidden { what: what.clone() })?;
+        let name = field.from.trim_start_matches('/');
+        let url = self
+            .web
+            .http
+            .below(&wire::person(&self.person, external_id))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // Whatever stands there is replaced; somebody who is gone is not made anew.
+        headers.insert(
+            HeaderName::from_static("if-match"),
+            HeaderValue::from_static("*"),
+        );
+        let method = match self.version {
+            Version::V4 => Method::PATCH,
+            Version::V2 => {
+                let merge = HeaderValue::from_static("MERGE");
+                headers.insert(HeaderName::from_static("x-http-method"), merge);
+                Method::POST
+            }
+        };
+        let body = json!({ name: value.and_then(Value::as_text) }).to_string();
+        let ask = Ask {
+            method,
+            url,
+            headers,
+            body: Some(body.into_bytes()),
+            reads: false,
+        };
+        let answer = self.web.ask(&ask, &what).await?;
+        good(answer, &format!("to {what}")).map(drop)
+    }
+
+    async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {
+        let mut list = self.people.clone();
+        list.track = false;
+        list.wanted = Wanted::default();
+        for path in self.people.wanted.paths() {
+            list.wanted.relation(&path);
+        }
+        let mut walk = Walk::new(self, list, self.id_field());
+        let mut samples = Vec::new();
+        while samples.len() < limit
+            && let Some(chunk) = walk.next().await?
+        {
+            for mut row in chunk.rows {
+                self.settle(&mut row, chunk.date)?;
+                let place = match self.id_field().and_then(|field| id(field, &row)) {
+                    Some(id) => format!("{} {id}", self.people.set),
+                    None => format!("{}, record {}", self.people.set, samples.len() + 1),
+                };
+                samples.push(Sample { place, record: row });
+            }
+        }
+        samples.truncate(limit);
+        Ok(samples)
+    }
+
+    fn clients(&self, since: Option<Watermark>) -> BoxStream<'_, Result<ClientPage, Error>> {
+        let Some((list, fields)) = &self.clients else {
+            return stream::empty().boxed();
+        };
+        let since = since.map(|mark| mark.0).unwrap_or_default();
+        let mut list = list.clone();
+        if let (Some(field), Some(at)) = (fields.changed(), moment(&since)) {
+            self.newer(&mut list, field, at, &since);
+        }
+        let tour = Tour {
+            walk: Walk::new(self, list, Some(&fields.id)),
+            progress: Progress::new(&since, false),
+        };
+        stream::try_unfold(tour, move |tour| self.tour(fields, tour)).boxed()
+    }
+}
+
+/// A link to changes as a watermark, without the host: a service may move.
+fn changes(link: &Url) -> Watermark {
+    let query = link
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    Watermark(format!("{CHANGES}{}{query}", link.path()))
+}
+
+/// Wants what a line of a mapping reads.
+fn want(wanted: &mut Wanted, field: &Field) {
+    wanted.field(&field.from);
+    for transform in &field.transforms {
+        if let domain::mapping::Transform::Join { with, .. } = transform {
+            wanted.field(with);
+        }
+    }
+}
+
+/// Wants the relations of a setting: `manager, empInfo/jobInfoNav`.
+fn relations(wanted: &mut Wanted, paths: &str) {
+    paths
+        .split(',')
+        .map(str::trim)
+        .filter(|path| !path.is_empty())
+        .for_each(|path| wanted.relation(path));
+}
+
+/// What stands as it is in a field of the record itself, and is a text: that can be written back.
+fn writable(mapping: &Mapping) -> Vec<Attribute> {
+    let lines = mapping.worker.iter().filter(|line| {
+        let name = line.from.trim_start_matches('/');
+        line.transforms.is_empty() && !name.is_empty() && !name.contains('/')
+    });
+    lines
+        .filter_map(|line| match line.target {
+            Target::Attribute(attribute) => Some(attribute),
+            _ => None,
+        })
+        .filter(|attribute| {
+            let kind = attribute.spec().kind;
+            *attribute != Attribute::EmployeeNumber
+                && matches!(
+                    kind,
+                    Kind::Line(_) | Kind::Prose(_) | Kind::Email | Kind::Phone
+                )
+        })
+        .collect()
+}
+
+/// Keeps what is about one question as an answer, and lets the rest end the probe.
+fn may_fail<T>(result: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+    match result {
+        Err(
+            error @ (Error::Unauthorized
+            | Error::NotAllowed { .. }
+            | Error::Unreachable { .. }
+            | Error::TimedOut { .. }
+            | Error::RateLimited { .. }),
+        ) => Err(error),
+        result => Ok(result),
+    }
+}
