@@ -18,19 +18,31 @@ use serde::Serialize;
 
 pub mod csv;
 pub mod demo;
+mod ldap;
 mod mapped;
 mod net;
+mod odata;
 mod odoo;
+mod pages;
+mod preset;
 mod registry;
+mod rest;
 mod table;
+mod table_folder;
 mod tryton;
+mod web;
 mod words;
 
 pub use csv::CsvFolder;
+pub use ldap::Ldap;
 pub use mapped::{Preview, preview};
 pub use net::{Guard, Limits};
+pub use odata::OData;
 pub use odoo::Odoo;
-pub use registry::{KINDS, Kind, Setting, open};
+pub use preset::{Preset, preset, presets};
+pub use registry::{KINDS, Kind, Setting, default_mapping, open};
+pub use rest::Rest;
+pub use table_folder::TableFolder;
 pub use tryton::Tryton;
 
 /// Largest photo that is taken from a source, in bytes: 8 MiB.
@@ -107,6 +119,26 @@ pub trait ErpAdapter: Send + Sync + std::fmt::Debug {
     async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {
         let _ = limit;
         Ok(Vec::new())
+    }
+
+    /// What changes when there is something new to read, found out without
+    /// reading it; none where there is nothing, or no way to know. After a run
+    /// it is the watermark of that run.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    async fn fingerprint(&self) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    /// Called when what was read up to `upto` has been applied; never after a
+    /// dry run. A folder puts away its files by it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    async fn done(&self, upto: &Watermark) -> Result<(), Error> {
+        let _ = upto;
+        Ok(())
     }
 
     /// Clients in pages, those changed since `since` or all; empty for a
@@ -252,7 +284,7 @@ pub enum Error {
     #[error("the key is not accepted")]
     Unauthorized,
     /// The key is good, but not for this.
-    #[error("the key may not read {what}")]
+    #[error("the key gives no right to {what}")]
     Forbidden {
         /// What.
         what: String,

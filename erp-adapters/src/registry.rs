@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use domain::mapping::Mapping;
 use serde::Serialize;
 
-use crate::{CsvFolder, ErpAdapter, Error, Guard, Odoo, Tryton, words::quote};
+use crate::{
+    CsvFolder, ErpAdapter, Error, Guard, Ldap, OData, Odoo, Rest, TableFolder, Tryton, ldap, odata,
+    odoo, rest, table_folder, words::quote,
+};
 
 /// A kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,13 +40,31 @@ pub struct Setting {
     pub required: bool,
 }
 
-const fn setting(key: &'static str, label: &'static str, help: &'static str) -> Setting {
+pub(crate) const fn setting(key: &'static str, label: &'static str, help: &'static str) -> Setting {
     Setting {
         key,
         label,
         help,
         secret: false,
         required: true,
+    }
+}
+
+pub(crate) const fn optional(
+    key: &'static str,
+    label: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        required: false,
+        ..setting(key, label, help)
+    }
+}
+
+pub(crate) const fn secret(key: &'static str, label: &'static str, help: &'static str) -> Setting {
+    Setting {
+        secret: true,
+        ..optional(key, label, help)
     }
 }
 
@@ -60,43 +81,7 @@ pub const KINDS: &[Kind] = &[
         )],
         mapped: false,
     },
-    Kind {
-        name: "odoo",
-        label: "Odoo 19",
-        help: "Reads employees, departments and photos of Odoo 19 or newer over its JSON-2 API.",
-        settings: &[
-            setting(
-                "url",
-                "Address",
-                "Where Odoo is, such as https://odoo.example.",
-            ),
-            Setting {
-                required: false,
-                ..setting(
-                    "database",
-                    "Database",
-                    "The name of the database; only needed where there is more than one.",
-                )
-            },
-            Setting {
-                secret: true,
-                ..setting(
-                    "api_key",
-                    "API key",
-                    "Made in Odoo under Preferences, Account security, by a user with the right Employees: Officer.",
-                )
-            },
-            Setting {
-                required: false,
-                ..setting(
-                    "number_field",
-                    "Field of the employee number",
-                    "The field of hr.employee that holds it. Badge ID (barcode) if nothing is entered.",
-                )
-            },
-        ],
-        mapped: false,
-    },
+    odoo::KIND,
     Kind {
         name: "tryton",
         label: "Tryton 8",
@@ -120,7 +105,30 @@ pub const KINDS: &[Kind] = &[
         ],
         mapped: false,
     },
+    ldap::KIND,
+    table_folder::KIND,
+    odata::KIND,
+    rest::KIND,
 ];
+
+/// The mapping that a kind of source follows where there is no other; none
+/// where it depends on what the source says, or no mapping is followed.
+///
+/// # Errors
+/// [`Error::Setting`] for a preset that is not known.
+pub fn default_mapping(
+    kind: &str,
+    settings: &BTreeMap<String, String>,
+) -> Result<Option<Mapping>, Error> {
+    let get = |key: &str| {
+        let value = settings.get(key).map(|value| value.trim());
+        value.filter(|value| !value.is_empty())
+    };
+    match kind {
+        "ldap" => ldap::default_mapping(get("preset"), get("unit_filter").is_some()).map(Some),
+        _ => Ok(None),
+    }
+}
 
 /// Opens a source of the kind `kind`. Nothing is read yet. A kind that is
 /// [mapped](Kind::mapped) follows `mapping`, or without one the mapping that
@@ -175,19 +183,17 @@ pub fn open(
     let needed = |key| get(key).unwrap_or_default();
     Ok(match kind {
         "csv" => Box::new(CsvFolder::new(needed("folder"))?),
+        "ldap" => Box::new(Ldap::new(guard, &get, mapping)?),
+        "odata" => Box::new(OData::new(guard, settings, mapping)?),
+        "rest" => Box::new(Rest::new(guard, settings, mapping)?),
+        "table" => Box::new(TableFolder::new(&get, mapping)?),
         "tryton" => Box::new(Tryton::new(
             guard,
             needed("url"),
             needed("database"),
             needed("key"),
         )?),
-        _ => Box::new(Odoo::new(
-            guard,
-            needed("url"),
-            get("database"),
-            needed("api_key"),
-            get("number_field"),
-        )?),
+        _ => Box::new(Odoo::new(guard, settings)?),
     })
 }
 
@@ -212,7 +218,7 @@ mod tests {
     fn what_cannot_be_right_is_refused_before_anything_is_read() {
         assert_eq!(
             refused("sap", &[]),
-            "kind “sap” is not known; allowed: csv, odoo, tryton"
+            "kind “sap” is not known; allowed: csv, odoo, tryton, ldap, table, odata, rest, scim"
         );
         assert_eq!(
             refused("csv", &[("path", "/x")]),

@@ -2,22 +2,28 @@
 //!
 //! `e2e/odoo/up` starts one and prints the variables that this file reads;
 //! without them it says that it was skipped. The other door is JSON-RPC, which
-//! shares no code with the adapter. The test changes people and a department,
-//! and puts back what it changed.
+//! shares no code with the adapter. The tests change people, departments,
+//! books and tickets, and put back what others look at; they want to be alone
+//! (`-j 1`).
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     env,
 };
 
 use base64::Engine as _;
+use chrono::NaiveDate;
 use domain::{
-    Attribute,
+    Attribute, Value,
+    client::{Client, Ticket},
     erp::{Watermark, Worker},
 };
 use erp_adapters::{ErpAdapter as _, Error, Guard, Odoo, Readable};
 use futures::TryStreamExt as _;
+use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
+use tokio::sync::OnceCell;
 
 /// Odoo's other door.
 struct Rpc {
@@ -25,6 +31,7 @@ struct Rpc {
     database: String,
     key: String,
     client: reqwest::Client,
+    user: OnceCell<Json>,
 }
 
 impl Rpc {
@@ -48,19 +55,11 @@ impl Rpc {
 
     async fn call(&self, model: &str, method: &str, args: Json, named: Json) -> Json {
         let (database, key) = (&self.database, &self.key);
-        let user = self
-            .service(
-                "common",
-                "authenticate",
-                json!([database, "admin", key, {}]),
-            )
-            .await;
-        self.service(
-            "object",
-            "execute_kw",
-            json!([database, user, key, model, method, args, named]),
-        )
-        .await
+        let sign_in = json!([database, "admin", key, {}]);
+        let sign_in = || self.service("common", "authenticate", sign_in);
+        let user = self.user.get_or_init(sign_in).await;
+        let args = json!([database, user, key, model, method, args, named]);
+        self.service("object", "execute_kw", args).await
     }
 
     async fn all(&self, model: &str, fields: &[&str]) -> BTreeMap<i64, Json> {
@@ -72,14 +71,46 @@ impl Rpc {
             .collect()
     }
 
+    async fn create(&self, model: &str, values: Json) -> i64 {
+        let id = self.call(model, "create", json!([values]), json!({})).await;
+        id.as_i64().expect("an id")
+    }
+
+    async fn read(&self, model: &str, id: i64, field: &str) -> Json {
+        let named = json!({"fields": [field]});
+        let rows = self.call(model, "read", json!([[id]]), named).await;
+        rows[0][field].clone()
+    }
+
     async fn write(&self, model: &str, id: i64, values: Json) {
         self.call(model, "write", json!([[id], values]), json!({}))
             .await;
     }
 }
 
+/// The adapters of an administrator, of a plain user, and of an administrator over JSON-RPC.
+struct Odoos {
+    full: Odoo,
+    limited: Odoo,
+    older: Odoo,
+}
+
+impl Rpc {
+    fn open(&self, more: &[(&str, &str)]) -> Odoo {
+        let guard = Guard::new(["127.0.0.1"]).expect("a list");
+        let settings = [
+            ("url", self.url.as_str()),
+            ("database", &self.database),
+            ("api_key", &self.key),
+        ];
+        let settings = settings.iter().chain(more);
+        let settings = settings.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Odoo::new(&guard, &settings.collect()).expect("an adapter")
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
-fn connect() -> Option<(Odoo, Odoo, Rpc)> {
+fn connect() -> Option<(Odoos, Rpc)> {
     let names = ["ODOO_URL", "ODOO_DB", "ODOO_KEY", "ODOO_LIMITED_KEY"];
     let [Ok(url), Ok(database), Ok(key), Ok(limited)] = names.map(env::var) else {
         eprintln!(
@@ -88,20 +119,19 @@ fn connect() -> Option<(Odoo, Odoo, Rpc)> {
         );
         return None;
     };
-    let guard = Guard::new(["127.0.0.1"]).expect("a list");
-    let open = |key: &str| Odoo::new(&guard, &url, Some(&database), key, None).expect("an adapter");
-    let (full, limited) = (open(&key), open(&limited));
-    let client = reqwest::Client::new();
-    Some((
-        full,
-        limited,
-        Rpc {
-            url,
-            database,
-            key,
-            client,
-        },
-    ))
+    let rpc = Rpc {
+        url,
+        database,
+        key,
+        client: reqwest::Client::new(),
+        user: OnceCell::new(),
+    };
+    let odoos = Odoos {
+        full: rpc.open(&[]),
+        limited: rpc.open(&[("api_key", &limited)]),
+        older: rpc.open(&[("api", "jsonrpc"), ("login", "admin")]),
+    };
+    Some((odoos, rpc))
 }
 
 async fn pull(
@@ -141,7 +171,15 @@ fn id(value: &Json) -> Option<String> {
 
 #[tokio::test]
 async fn everything_is_as_odoo_itself_says() {
-    let Some((odoo, limited, rpc)) = connect() else {
+    let Some((
+        Odoos {
+            full: odoo,
+            limited,
+            older,
+        },
+        rpc,
+    )) = connect()
+    else {
         return;
     };
 
@@ -158,6 +196,14 @@ async fn everything_is_as_odoo_itself_says() {
     );
     let reduced = limited.probe().await.expect("a probe");
     assert_eq!(reduced.access[0].readable, Readable::Reduced);
+    let clients = reduced
+        .access
+        .iter()
+        .find(|access| access.what.starts_with("Clients"));
+    assert_eq!(
+        clients.map(|access| access.readable),
+        Some(Readable::Reduced)
+    );
     assert_eq!((reduced.people, reduced.units), (probe.people, probe.units));
 
     // Every person, superior, department and photo.
@@ -169,6 +215,7 @@ async fn everything_is_as_odoo_itself_says() {
         "mobile_phone",
         "work_location_name",
         "contract_date_start",
+        "contract_date_end",
         "birthday",
         "tz",
         "barcode",
@@ -178,6 +225,8 @@ async fn everything_is_as_odoo_itself_says() {
         "image_512",
     ];
     let employees = rpc.all("hr.employee", &fields).await;
+    let dates = ["employee_id", "contract_date_start", "contract_date_end"];
+    let versions = rpc.all("hr.version", &dates).await;
     assert!(employees.len() >= 20, "the demo company is there");
     assert_eq!(probe.people, employees.len() as u64);
     let (workers, mark) = pull(&odoo, None, &[]).await;
@@ -185,7 +234,8 @@ async fn everything_is_as_odoo_itself_says() {
         workers.keys().collect::<Vec<_>>(),
         employees.keys().collect::<Vec<_>>()
     );
-    let told = "public profiles are read instead, without startDate, birthDate, employeeNumber";
+    let told =
+        "public profiles are read instead, without birthDate, employeeNumber, startDate, endDate";
     let (public, _) = pull(&limited, None, &[told]).await;
     let mut photos = 0;
     for (key, row) in &employees {
@@ -197,7 +247,7 @@ async fn everything_is_as_odoo_itself_says() {
             ("work_phone", Attribute::PhoneNumbers),
             ("mobile_phone", Attribute::Mobile),
             ("work_location_name", Attribute::Location),
-            ("contract_date_start", Attribute::StartDate),
+            ("contract_date_end", Attribute::EndDate),
             ("birthday", Attribute::BirthDate),
             ("tz", Attribute::Timezone),
             ("barcode", Attribute::EmployeeNumber),
@@ -208,6 +258,24 @@ async fn everything_is_as_odoo_itself_says() {
                 "{key} {attribute}"
             );
         }
+        let day = |value: &Json| value.as_str().map(|day| day.parse().expect("a day"));
+        // A contract that follows the one before without a gap carries it on.
+        let mut start: Option<NaiveDate> = day(&row["contract_date_start"]);
+        let mut own: Vec<_> = versions
+            .values()
+            .filter(|version| version["employee_id"][0].as_i64() == Some(*key))
+            .collect();
+        own.sort_by_key(|version| Reverse(day(&version["contract_date_start"])));
+        for version in own {
+            let end = day(&version["contract_date_end"]);
+            if end.is_some() && end == start.and_then(|start| start.pred_opt()) {
+                start = day(&version["contract_date_start"]);
+            }
+        }
+        assert_eq!(worker.starts_on, start, "{key}");
+        let told = start.map(|start| start.to_string());
+        assert_eq!(worker.text(Attribute::StartDate), told.as_deref(), "{key}");
+        assert_eq!(worker.ends_on, day(&row["contract_date_end"]), "{key}");
         assert_eq!(worker.manager, id(&row["parent_id"]), "{key}");
         assert_eq!(worker.unit, id(&row["department_id"]), "{key}");
         assert_eq!(Some(worker.active), row["active"].as_bool(), "{key}");
@@ -250,6 +318,15 @@ async fn everything_is_as_odoo_itself_says() {
             id(&row["manager_id"]).into_iter().collect::<Vec<_>>()
         );
     }
+
+    // The older way in says the same.
+    assert_eq!(pull(&older, None, &[]).await.0, workers);
+    assert_eq!(older.units().await.expect("units"), structure);
+    assert_eq!(older.worker_ids().await, odoo.worker_ids().await);
+    let again = older.probe().await.expect("a probe");
+    assert_eq!(again.access, probe.access);
+    let first = employees.keys().next().expect("somebody").to_string();
+    assert_eq!(older.photo(&first).await, odoo.photo(&first).await);
 
     // A joiner with a photo, a mover, a leaver, a renamed department, a new photo.
     let (mover, leaver) = (
@@ -348,28 +425,618 @@ async fn everything_is_as_odoo_itself_says() {
     );
 }
 
+/// Everyone in a delta by their ids.
+async fn changed(odoo: &Odoo, since: &Watermark) -> (BTreeMap<i64, Worker>, Watermark) {
+    pull(odoo, Some(since.clone()), &[]).await
+}
+
+/// The end of what is there now.
+async fn here(odoo: &Odoo) -> Watermark {
+    pull(odoo, None, &[]).await.1
+}
+
 #[tokio::test]
-async fn wrong_credentials_and_a_wrong_database_are_told_apart() {
-    let Some((_, _, rpc)) = connect() else { return };
-    let guard = Guard::new(["127.0.0.1"]).expect("a list");
-    let open = |database: &str, key: &str| {
-        Odoo::new(&guard, &rpc.url, Some(database), key, None).expect("an adapter")
+async fn a_value_that_is_written_is_read_again() {
+    let Some((
+        Odoos {
+            full,
+            limited,
+            older,
+        },
+        rpc,
+    )) = connect()
+    else {
+        return;
+    };
+    let id = rpc
+        .create("hr.employee", json!({"name": "Ottilie Brandvik"}))
+        .await;
+    let external = id.to_string();
+    let mark = here(&full).await;
+    for (way, odoo) in [("json2", &full), ("jsonrpc", &older)] {
+        for (attribute, field, text) in [
+            (Attribute::DisplayName, "name", format!("Ottilie {way}")),
+            (Attribute::Title, "job_title", format!("Line lead by {way}")),
+            (
+                Attribute::PhoneNumbers,
+                "work_phone",
+                "+47 22 12 34 56".to_owned(),
+            ),
+            (
+                Attribute::Mobile,
+                "mobile_phone",
+                "+47 987 65 432".to_owned(),
+            ),
+            (
+                Attribute::Emails,
+                "work_email",
+                format!("{way}@forge.example"),
+            ),
+            (Attribute::BirthDate, "birthday", "1984-02-29".to_owned()),
+            (Attribute::Timezone, "tz", "Europe/Oslo".to_owned()),
+            (Attribute::EmployeeNumber, "barcode", format!("N{way}")),
+        ] {
+            assert!(odoo.writable().contains(&attribute), "{attribute}");
+            let value = Value::Text(text.clone());
+            let written = odoo.write(&external, attribute, Some(&value)).await;
+            assert_eq!(written, Ok(()), "{way} {attribute}");
+            assert_eq!(
+                rpc.read("hr.employee", id, field).await,
+                json!(text),
+                "{way} {attribute}"
+            );
+            let (found, _) = changed(odoo, &mark).await;
+            assert_eq!(found[&id].text(attribute), Some(text.as_str()), "{way}");
+        }
+        odoo.write(&external, Attribute::Title, None)
+            .await
+            .expect("emptied");
+        assert_eq!(rpc.read("hr.employee", id, "job_title").await, json!(false));
+
+        // What Odoo does not take, and who is not there.
+        let odd = Value::Text("ärgerlich ö".into());
+        let refused = odoo
+            .write(&external, Attribute::EmployeeNumber, Some(&odd))
+            .await;
+        let told = refused.expect_err("a badge has plain letters").to_string();
+        assert!(
+            told.starts_with("the ERP refused to write hr.employee: "),
+            "{told}"
+        );
+        assert!(
+            told.contains("alphanumeric") && !told.contains("Traceback"),
+            "{told}"
+        );
+        let gone = odoo.write("99999999", Attribute::Title, Some(&odd)).await;
+        let gone = gone.expect_err("nobody").to_string();
+        assert_eq!(gone, "the ERP has no such record of hr.employee any more");
+    }
+    let value = Value::Text("Smith".into());
+    let refused = limited
+        .write(&external, Attribute::Title, Some(&value))
+        .await;
+    assert_eq!(
+        refused,
+        Err(Error::Forbidden {
+            what: "write title".into()
+        })
+    );
+    rpc.call("hr.employee", "unlink", json!([[id]]), json!({}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_contract_that_moves_alone_is_in_the_next_delta() {
+    let Some((Odoos { full, older, .. }, rpc)) = connect() else {
+        return;
+    };
+    let joiner = json!({"name": "Starts Monday", "contract_date_start": "2031-03-03"});
+    let id = rpc.create("hr.employee", joiner).await;
+    let version = rpc.read("hr.employee", id, "current_version_id").await;
+    let version = version[0].as_i64().expect("a version");
+    let mark = here(&full).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let before = rpc.read("hr.employee", id, "write_date").await;
+    rpc.write(
+        "hr.version",
+        version,
+        json!({"contract_date_end": "2031-09-30"}),
+    )
+    .await;
+    assert_eq!(
+        rpc.read("hr.employee", id, "write_date").await,
+        before,
+        "the person's date does not move"
+    );
+    for odoo in [&full, &older] {
+        // Ten minutes of overlap would read the person anyway: let the rows be far ahead.
+        let (_, parts) = mark.0.split_once('/').expect("rows and contracts");
+        let ahead = (chrono::NaiveDateTime::parse_from_str(&mark.0[..19], "%F %T")
+            .expect("a time")
+            + chrono::TimeDelta::minutes(10))
+        .format("%F %T");
+        let (found, _) = changed(odoo, &Watermark(format!("{ahead}/{parts}"))).await;
+        let worker = &found[&id];
+        let day = |text: &str| Some(text.parse().expect("a day"));
+        assert_eq!(
+            (worker.starts_on, worker.ends_on),
+            (day("2031-03-03"), day("2031-09-30"))
+        );
+    }
+    rpc.call("hr.employee", "unlink", json!([[id]]), json!({}))
+        .await;
+}
+
+async fn clients(
+    odoo: &Odoo,
+    since: Option<Watermark>,
+) -> (BTreeMap<String, Client>, Vec<String>, Option<Watermark>) {
+    let pages: Vec<_> = odoo.clients(since).try_collect().await.expect("a pull");
+    let faults = pages.iter().flat_map(|page| &page.faults);
+    let faults = faults.map(|fault| fault.what.clone()).collect();
+    let mark = pages.last().map(|page| page.watermark.clone());
+    let clients = pages.into_iter().flat_map(|page| page.clients);
+    let clients = clients.map(|client| (client.external_id.clone(), client));
+    (clients.collect(), faults, mark)
+}
+
+fn money(value: &Json) -> Decimal {
+    let text = value.as_number().expect("a number").to_string();
+    text.parse::<Decimal>().expect("money").round_dp(2)
+}
+
+#[tokio::test]
+async fn clients_owe_what_odoo_says_and_a_payment_comes_with_the_next_pull() {
+    let Some((
+        Odoos {
+            full,
+            limited,
+            older,
+        },
+        rpc,
+    )) = connect()
+    else {
+        return;
+    };
+    let fields = [
+        "name",
+        "credit",
+        "property_payment_term_id",
+        "email",
+        "customer_rank",
+        "is_company",
+        "parent_id",
+    ];
+    let mut partners = rpc.all("res.partner", &fields).await;
+    partners.retain(|_, row| {
+        row["customer_rank"].as_i64() > Some(0)
+            && (row["is_company"] == true || row["parent_id"] == false)
+    });
+    assert!(partners.len() >= 4, "the demo company has customers");
+    let (found, faults, mark) = clients(&full, None).await;
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(found.len(), partners.len());
+    let lines = rpc
+        .all(
+            "account.move.line",
+            &[
+                "partner_id",
+                "account_type",
+                "parent_state",
+                "reconciled",
+                "amount_residual",
+                "move_name",
+                "date_maturity",
+            ],
+        )
+        .await;
+    for (key, row) in &partners {
+        let client = &found[&key.to_string()];
+        assert_eq!(Some(client.name.as_str()), row["name"].as_str());
+        let [account] = client.accounts.as_slice() else {
+            panic!("{key}: {:?}", client.accounts)
+        };
+        assert_eq!(account.currency, "USD");
+        assert_eq!(account.balance, money(&row["credit"]), "{key}");
+        assert_eq!(
+            account.terms.as_deref(),
+            row["property_payment_term_id"][1].as_str()
+        );
+        let open = lines.values().filter(|line| {
+            line["partner_id"][0].as_i64() == Some(*key)
+                && line["account_type"] == "asset_receivable"
+                && line["parent_state"] == "posted"
+                && line["reconciled"] == false
+        });
+        let mut open: Vec<_> = open
+            .map(|line| (line["id"].to_string(), money(&line["amount_residual"])))
+            .collect();
+        let mut items: Vec<_> = account
+            .open_items
+            .iter()
+            .map(|item| (item.external_id.clone(), item.open))
+            .collect();
+        open.sort();
+        items.sort();
+        assert_eq!(items, open, "{key}");
+        assert_eq!(
+            account.balance,
+            account.open_items.iter().map(|item| item.open).sum(),
+            "{key}"
+        );
+        assert!(account.open_items.is_sorted_by_key(|item| item.due));
+        assert!(!account.payment_options.is_empty());
+    }
+    assert_eq!(clients(&older, None).await.0, found, "over JSON-RPC");
+    let (less, faults, _) = clients(&limited, None).await;
+    assert_eq!(less.len(), found.len());
+    assert!(less.values().all(|client| client.accounts.is_empty()));
+    assert!(faults[0].contains("Invoicing"), "{faults:?}");
+
+    // A client pays part of an invoice.
+    let move_lines = rpc
+        .all(
+            "account.move",
+            &["partner_id", "move_type", "state", "amount_residual"],
+        )
+        .await;
+    let (invoice, row) = move_lines
+        .iter()
+        .find(|(_, row)| {
+            row["move_type"] == "out_invoice"
+                && row["state"] == "posted"
+                && row["amount_residual"].as_f64() > Some(200.0)
+        })
+        .expect("an open invoice");
+    let client = row["partner_id"][0].to_string();
+    let before = found[&client].accounts[0].balance;
+    let context = json!({"context": {"active_model": "account.move", "active_ids": [invoice]}});
+    let payment = json!([{"amount": 100.1, "payment_date": "2026-11-20"}]);
+    let register = rpc
+        .call(
+            "account.payment.register",
+            "create",
+            payment,
+            context.clone(),
+        )
+        .await;
+    let register = register
+        .as_array()
+        .map_or(register.clone(), |ids| ids[0].clone());
+    rpc.call(
+        "account.payment.register",
+        "action_create_payments",
+        json!([[register]]),
+        context,
+    )
+    .await;
+    let (found, _, _) = clients(&full, mark).await;
+    let account = &found[&client].accounts[0];
+    assert_eq!(
+        account.balance,
+        before - "100.10".parse::<Decimal>().expect("money")
+    );
+    let paid = account
+        .payments
+        .iter()
+        .find(|payment| payment.amount.to_string() == "100.10")
+        .expect("the payment");
+    assert_eq!(paid.date.to_string(), "2026-11-20");
+    assert!(paid.reference.starts_with('P'), "{}", paid.reference);
+}
+
+async fn tickets(
+    odoo: &Odoo,
+    since: Option<Watermark>,
+) -> (BTreeMap<String, Ticket>, Option<Watermark>) {
+    let pages: Vec<_> = odoo.tickets(since).try_collect().await.expect("a pull");
+    let faults: Vec<_> = pages.iter().flat_map(|page| &page.faults).collect();
+    assert_eq!(faults, [] as [&domain::erp::Fault; 0]);
+    let mark = pages.last().map(|page| page.watermark.clone());
+    let tickets = pages.into_iter().flat_map(|page| page.tickets);
+    (
+        tickets
+            .map(|ticket| (ticket.external_id.clone(), ticket))
+            .collect(),
+        mark,
+    )
+}
+
+#[tokio::test]
+async fn tickets_come_with_their_talk_and_a_new_message_brings_its_ticket() {
+    let Some((Odoos { full, older, .. }, rpc)) = connect() else {
+        return;
+    };
+    let rows = rpc
+        .all(
+            "helpdesk.ticket",
+            &[
+                "number",
+                "name",
+                "stage_id",
+                "closed",
+                "priority",
+                "commercial_partner_id",
+            ],
+        )
+        .await;
+    assert!(rows.len() >= 5);
+    let (found, mark) = tickets(&full, None).await;
+    assert_eq!(found.len(), rows.len());
+    for (key, row) in &rows {
+        let ticket = &found[&key.to_string()];
+        assert_eq!(ticket.number.as_deref(), row["number"].as_str());
+        assert_eq!(Some(ticket.subject.as_str()), row["name"].as_str());
+        assert_eq!(Some(ticket.stage.as_str()), row["stage_id"][1].as_str());
+        assert_eq!(Some(ticket.closed), row["closed"].as_bool());
+        assert_eq!(ticket.client, id(&row["commercial_partner_id"]));
+        assert!(
+            ticket
+                .priority
+                .as_deref()
+                .is_some_and(|word| word.parse::<i64>().is_err())
+        );
+        assert!(
+            ticket
+                .messages
+                .iter()
+                .all(|message| !message.body.contains("<p"))
+        );
+    }
+    assert!(found.values().any(|ticket| ticket.closed));
+    assert_eq!(tickets(&older, None).await.0, found, "over JSON-RPC");
+
+    // Somebody who is an employee takes a ticket and says something, with a file.
+    let (ticket, _) = rows
+        .iter()
+        .find(|(_, row)| row["closed"] == false)
+        .expect("an open one");
+    let employees = rpc.all("hr.employee", &["user_id"]).await;
+    let (employee, user) = employees
+        .iter()
+        .find(|(_, row)| row["user_id"][0].is_i64())
+        .expect("one with a user");
+    rpc.write(
+        "helpdesk.ticket",
+        *ticket,
+        json!({"user_id": user["user_id"][0]}),
+    )
+    .await;
+    let file = rpc.create("ir.attachment", json!({"name": "wheel.txt", "datas": "cm91bmQ=", "res_model": "helpdesk.ticket", "res_id": ticket})).await;
+    let say = |body: &str, kind: &str, files: Json| {
+        let named = json!({"body": body, "message_type": "comment", "subtype_xmlid": kind, "attachment_ids": files});
+        rpc.call("helpdesk.ticket", "message_post", json!([[ticket]]), named)
+    };
+    say("Seven wheelsets & more", "mail.mt_comment", json!([file])).await;
+    say("Theirs is an old one", "mail.mt_note", json!([])).await;
+    let (after, mark) = tickets(&full, mark).await;
+    let after = &after[&ticket.to_string()];
+    assert_eq!(after.assignee, Some(employee.to_string()));
+    let said = |body: &str| {
+        after
+            .messages
+            .iter()
+            .find(|message| message.body == body)
+            .expect("the message")
+    };
+    let public = said("Seven wheelsets & more");
+    assert!(!public.internal);
+    assert_eq!(public.attachments.len(), 1);
+    assert_eq!(
+        (
+            public.attachments[0].name.as_str(),
+            public.attachments[0].bytes
+        ),
+        ("wheel.txt", Some(5))
+    );
+    assert!(said("Theirs is an old one").internal);
+
+    // A message alone does not move the ticket's own date.
+    let mark = mark.expect("a mark").0;
+    let (_, parts) = mark.split_once('/').expect("rows and messages");
+    say("And now?", "mail.mt_comment", json!([])).await;
+    let since = Watermark(format!("2037-01-01 00:00:00/{parts}"));
+    let (all, _) = tickets(&full, Some(since)).await;
+    assert_eq!(all.len(), rows.len(), "a clock that was set back reads all");
+}
+
+#[tokio::test]
+async fn each_company_is_a_unit_and_has_books_of_its_own() {
+    let Some((_, rpc)) = connect() else { return };
+    let admin = 2;
+    let own = rpc.read("res.users", admin, "company_ids").await;
+    let euro = rpc
+        .call(
+            "res.currency",
+            "search",
+            json!([[["name", "=", "EUR"]]]),
+            json!({"context": {"active_test": false}}),
+        )
+        .await;
+    let euro = euro[0].as_i64().expect("the euro");
+    rpc.write("res.currency", euro, json!({"active": true}))
+        .await;
+    let company = rpc
+        .create(
+            "res.company",
+            json!({"name": "Northwind Foundry", "currency_id": euro}),
+        )
+        .await;
+    let both = json!([own[0], company]);
+    rpc.write("res.users", admin, json!({"company_ids": [[6, 0, both]]}))
+        .await;
+    let within = json!({"context": {"allowed_company_ids": [company]}});
+    rpc.call(
+        "account.chart.template",
+        "try_loading",
+        json!([[], "generic_coa", company]),
+        within.clone(),
+    )
+    .await;
+    // The chart brings the dollar.
+    rpc.write("res.company", company, json!({"currency_id": euro}))
+        .await;
+    let make = |model: &'static str, values: Json| {
+        let made = rpc.call(model, "create", json!([values]), within.clone());
+        async move { made.await.as_i64().expect("an id") }
+    };
+    let department = make(
+        "hr.department",
+        json!({"name": "Moulding", "company_id": company}),
+    )
+    .await;
+    let inside = make(
+        "hr.employee",
+        json!({"name": "Eirik Moe", "company_id": company, "department_id": department}),
+    )
+    .await;
+    let alone = make(
+        "hr.employee",
+        json!({"name": "Siri Dahl", "company_id": company}),
+    )
+    .await;
+    let client = make(
+        "res.partner",
+        json!({"name": "Fjord Ferries", "is_company": true, "customer_rank": 1}),
+    )
+    .await;
+    let invoice = json!({
+        "move_type": "out_invoice", "partner_id": client, "invoice_date": "2026-11-02",
+        "invoice_line_ids": [[0, 0, {"name": "Wheels", "quantity": 1, "price_unit": 1234.56, "tax_ids": []}]],
+    });
+    let invoice = make("account.move", invoice).await;
+    rpc.call(
+        "account.move",
+        "action_post",
+        json!([[invoice]]),
+        within.clone(),
+    )
+    .await;
+
+    let odoo = rpc.open(&[]);
+    let probe = odoo.probe().await.expect("a probe");
+    assert!(
+        probe
+            .access
+            .iter()
+            .any(|access| access.note.contains("Northwind Foundry")),
+        "{:?}",
+        probe.access
+    );
+    let unit = format!("company:{company}");
+    let units = odoo.units().await.expect("units").units;
+    let find = |id: &str| {
+        units
+            .iter()
+            .find(|unit| unit.external_id == id)
+            .expect("the unit")
     };
     assert_eq!(
-        open(&rpc.database, "wrong").probe().await,
-        Err(Error::Unauthorized)
+        (find(&unit).name.as_str(), find(&unit).parent.as_deref()),
+        ("Northwind Foundry", None)
     );
-    let error = open("nowhere", &rpc.key)
-        .probe()
+    assert_eq!(find(&department.to_string()).parent.as_ref(), Some(&unit));
+    let first = format!("company:{}", own[0]);
+    assert!(
+        units
+            .iter()
+            .any(|unit| unit.parent.as_ref() == Some(&first))
+    );
+    let (workers, _) = pull(&odoo, None, &[]).await;
+    assert_eq!(workers[&inside].unit, Some(department.to_string()));
+    assert_eq!(workers[&alone].unit.as_ref(), Some(&unit));
+    assert!(workers.len() > 20);
+    let (found, _, _) = clients(&odoo, None).await;
+    let accounts = &found[&client.to_string()].accounts;
+    let told: Vec<_> = accounts
+        .iter()
+        .map(|account| {
+            (
+                account.company.as_deref(),
+                account.currency.as_str(),
+                account.balance.to_string(),
+                account.open_items.len(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some(first.as_str()), "USD", "0.00".to_owned(), 0),
+            (Some(unit.as_str()), "EUR", "1234.56".to_owned(), 1)
+        ]
+    );
+
+    // One company chosen, by name and over the older way: no one else is read.
+    let name = [("companies", "northwind foundry")];
+    let number = company.to_string();
+    for more in [
+        &name[..],
+        &[
+            ("api", "jsonrpc"),
+            ("login", "admin"),
+            ("companies", &number),
+        ],
+    ] {
+        let one = rpc.open(more);
+        let (workers, _) = pull(&one, None, &[]).await;
+        assert_eq!(workers.keys().copied().collect::<Vec<_>>(), [inside, alone]);
+        assert_eq!(one.worker_ids().await.expect("ids").ids.len(), 2);
+        assert_eq!(workers[&alone].unit, None);
+        let units = one.units().await.expect("units").units;
+        assert_eq!(
+            units
+                .iter()
+                .map(|unit| unit.name.as_str())
+                .collect::<Vec<_>>(),
+            ["Moulding"]
+        );
+        let (found, _, _) = clients(&one, None).await;
+        let account = &found[&client.to_string()].accounts[0];
+        assert_eq!(
+            (account.currency.as_str(), account.balance.to_string()),
+            ("EUR", "1234.56".to_owned())
+        );
+    }
+    // Nobody sees it any more but whoever asks for it.
+    rpc.write("res.users", admin, json!({"company_ids": [[6, 0, own]]}))
+        .await;
+    let gone = rpc
+        .open(&name)
+        .units()
         .await
-        .expect_err("no such database");
-    assert!(error.to_string().contains("database's name"), "{error}");
-    let bare = Odoo::new(
-        &Guard::default(),
-        &rpc.url.replace("http:", "https:"),
-        None,
-        &rpc.key,
-        None,
+        .expect_err("not this key's company");
+    assert!(
+        gone.to_string()
+            .starts_with("companies names “northwind foundry”"),
+        "{gone}"
     );
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_a_wrong_database_are_told_apart() {
+    let Some((_, rpc)) = connect() else { return };
+    for way in ["json2", "jsonrpc"] {
+        let open = |database: &str, key: &str| {
+            rpc.open(&[
+                ("api", way),
+                ("login", "admin"),
+                ("database", database),
+                ("api_key", key),
+            ])
+        };
+        let wrong = open(&rpc.database, "wrong").probe().await;
+        assert_eq!(wrong, Err(Error::Unauthorized), "{way}");
+        let error = open("nowhere", &rpc.key).probe().await;
+        let error = error.expect_err("no such database").to_string();
+        assert!(error.contains("database"), "{error}");
+        assert!(!error.contains("127.0.0.1"), "{error}");
+    }
+    let settings = [
+        ("url", rpc.url.replace("http:", "https:")),
+        ("api_key", rpc.key.clone()),
+    ];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value)).into();
+    let bare = Odoo::new(&Guard::default(), &settings);
     assert!(matches!(bare, Err(Error::NotAllowed { .. })), "{bare:?}");
 }
