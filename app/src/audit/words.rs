@@ -21,9 +21,10 @@ pub(super) struct Told {
 }
 
 /// Kinds of act to filter by: the beginning of the action, and the word for it.
-pub(super) const ACTS: [(&str, &str); 11] = [
+pub(super) const ACTS: [(&str, &str); 12] = [
     ("review.", "Reviews"),
     ("profile.", "Profiles"),
+    ("correction.", "Corrections"),
     ("person.", "Joining and leaving"),
     ("policy.", "Rules"),
     ("account.", "Sign-in and roles"),
@@ -56,6 +57,7 @@ pub(super) fn subject(named: &NamedEntry) -> Option<String> {
         Some(("person", _)) => Some("somebody who is gone".to_owned()),
         Some(("policy", "attribute_rules")) => Some("the sourcing rules".to_owned()),
         Some(("policy", "oversight")) => Some("the oversight policy".to_owned()),
+        Some(("policy", "corrections")) => Some("the corrections policy".to_owned()),
         Some((kind, id)) => Some(format!("{} {id}", kind.replace('_', " "))),
         None => None,
     }
@@ -105,6 +107,70 @@ fn totals(totals: &Value) -> Option<String> {
     .map(|(count, one, many)| counted(count, one, many))
     .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// An entry about a correction.
+fn correction(
+    action: &str,
+    detail: &Value,
+    whom: &str,
+) -> (&'static str, Tone, String, Option<String>) {
+    let what = attributes(text(detail, "attribute").into_iter()).to_lowercase();
+    let side = |field: &str| {
+        let value = detail.get(field).cloned().unwrap_or_default();
+        serde_json::from_value::<domain::Value>(value)
+            .map_or_else(|_| "nothing".to_owned(), |value| format!("“{value}”"))
+    };
+    // Private values are not in the log.
+    let change = detail
+        .get("to")
+        .map(|_| format!("{} to {}", side("from"), side("to")));
+    let with = |words: Option<String>| {
+        let parts: Vec<_> = change.clone().into_iter().chain(words).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    };
+    let trouble = text(detail, "trouble").map(|code| code.replace('_', " "));
+    let (tone, did, why) = match action {
+        "correction.proposed" => (
+            Tone::Neutral,
+            "Proposed a correction of",
+            with(quoted(text(detail, "note"))),
+        ),
+        "correction.accepted" => (Tone::Positive, "Accepted a correction of", with(None)),
+        "correction.declined" => (
+            Tone::Neutral,
+            "Declined a correction of",
+            with(quoted(text(detail, "reason"))),
+        ),
+        "correction.withdrawn" => (Tone::Neutral, "Took back a correction of", with(None)),
+        "correction.retried" => (
+            Tone::Neutral,
+            "Had a correction written again of",
+            with(None),
+        ),
+        "correction.written" => (
+            Tone::Neutral,
+            "Wrote a correction into the source of",
+            with(None),
+        ),
+        "correction.by_hand" => (
+            Tone::Warning,
+            "Left a correction to be mended by hand of",
+            with(None),
+        ),
+        "correction.confirmed" => (Tone::Positive, "Read back a correction of", with(None)),
+        "correction.failed" => (
+            Tone::Critical,
+            "Could not write a correction of",
+            with(trouble),
+        ),
+        _ => (
+            Tone::Neutral,
+            "Found that the source overtook a correction of",
+            with(trouble),
+        ),
+    };
+    ("Correction", tone, format!("{did} {what}, {whom}"), why)
 }
 
 /// An entry in a sentence.
@@ -192,6 +258,7 @@ pub(super) fn told(named: &NamedEntry) -> Told {
                 changed,
             )
         }
+        _ if action.starts_with("correction.") => correction(action, detail, &whom),
         "photo.read" => (
             "Photo",
             Tone::Neutral,
@@ -233,6 +300,36 @@ pub(super) fn told(named: &NamedEntry) -> Told {
                 "Source",
                 Tone::Neutral,
                 format!("Changed the source {name}"),
+                None,
+            )
+        }
+        "source.token_made" => (
+            "Source",
+            Tone::Neutral,
+            "Made a new token for a source that sends its people".to_owned(),
+            None,
+        ),
+        "source.token_revoked" => (
+            "Source",
+            Tone::Warning,
+            "Took a source's token away".to_owned(),
+            None,
+        ),
+        "source.resource_made" | "source.resource_changed" | "source.resource_deleted" => {
+            let name = quoted(text(detail, "name")).unwrap_or_default();
+            let kind = match text(detail, "type") {
+                Some("Group") => "the group",
+                _ => "the user",
+            };
+            let verb = match action {
+                "source.resource_made" => "Sent",
+                "source.resource_changed" => "Changed",
+                _ => "Deleted",
+            };
+            (
+                "Source",
+                Tone::Neutral,
+                format!("{verb} {kind} {name}"),
                 None,
             )
         }

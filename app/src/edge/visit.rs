@@ -203,9 +203,13 @@ impl Visit {
         {
             doors.push(Door::Reviews);
         }
+        if counts.corrections > 0 || crate::correction::may_decide(&self.viewer, &self.portal) {
+            doors.push(Door::Corrections);
+        }
         let console = [
             (Action::SetPolicies, Door::Rules),
             (Action::ReadSources, Door::Sources),
+            (Action::ReadSources, Door::Quality),
             (Action::SetPolicies, Door::Oversight),
             (Action::InvitePeople, Door::Roles),
             (Action::ReadAuditLog, Door::Audit),
@@ -229,6 +233,7 @@ impl Visit {
             } else {
                 0
             },
+            corrections: counts.corrections,
             theme: self.theme,
             erp_read: counts
                 .erp_read

@@ -1,6 +1,6 @@
 //! Editing one's own profile: locked fields say why, own values are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     extract::{Multipart, Path},
@@ -8,13 +8,17 @@ use axum::{
 };
 use domain::{Attribute, EmployeeId, Relation, Value, Violation, attribute::Kind};
 use leptos::prelude::*;
-use store::profile::ProfileValue;
+use store::{
+    correction::{Correction, Prospect},
+    profile::ProfileValue,
+};
 
 use crate::{
+    correction,
     edge::{AppError, Kept, Posted, Visit, answer, face, id},
     ui::{
         Avatar, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, LockedField, Look, PageHead,
-        Textarea,
+        Textarea, format::Reader,
     },
     words,
 };
@@ -26,6 +30,10 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
     if profile.relation != Relation::Myself {
         return Err(AppError::not_found());
     }
+    let store = &visit.portal.store;
+    let prospects = store.correction_prospects(&visit.viewer).await?;
+    let open = store.open_corrections_of(&visit.viewer, who).await?;
+    let reader = visit.reader;
     let action = format!("/people/{who}/edit");
     let photo = format!("/people/{who}/photo");
     let kept = visit.flash.kept(&action);
@@ -34,12 +42,22 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
         .page("Edit profile", Door::People, move || {
             let person = profile.person.clone();
             let home = format!("/people/{}", person.id);
+            // What no person can set of themselves is no field, but can be asked to be corrected.
+            let correctable: BTreeSet<_> = prospects.keys().copied().collect();
             let (fields, locked): (Vec<_>, Vec<_>) = profile
                 .values
                 .into_iter()
-                .filter(|value| value.attribute.spec().editable && value.attribute != Attribute::Photos)
+                .filter(|value| value.attribute != Attribute::Photos)
+                .filter(|value| value.attribute.spec().editable || correctable.contains(&value.attribute))
                 .partition(|value| value.resolved.editable);
             let has_locked = !locked.is_empty();
+            let locked = locked
+                .iter()
+                .map(|value| {
+                    let attribute = value.attribute;
+                    locked_field(value, person.id, prospects.get(&attribute), open.get(&attribute), &reader)
+                })
+                .collect_view();
             view! {
                 <div class="page">
                     <Crumbs crumbs=vec![
@@ -79,7 +97,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                                     view! {
                                         <Card title="Locked by the organization" id="locked">
                                             <div class="stack">
-                                                {locked.iter().map(locked_field).collect_view()}
+                                                {locked}
                                             </div>
                                         </Card>
                                     }
@@ -153,22 +171,69 @@ fn field(value: &ProfileValue, kept: &Kept) -> AnyView {
     }
 }
 
-fn locked_field(value: &ProfileValue) -> AnyView {
+fn locked_field(
+    value: &ProfileValue,
+    person: EmployeeId,
+    prospect: Option<&Prospect>,
+    open: Option<&Correction>,
+    reader: &Reader,
+) -> AnyView {
     let own = value.own.as_ref().map(|own| {
         format!(
             "Your own value “{}” is kept and returns when the rule is lifted.",
             own.value
         )
     });
+    let lock = match value.rule.rule.id {
+        0 => "From the ERP alone".to_owned(),
+        rule => format!("Locked by rule {rule}"),
+    };
     view! {
-        <LockedField
-            label=words::attribute(value.attribute)
-            value=value.resolved.value.as_ref().map(ToString::to_string).unwrap_or_default()
-            lock=format!("Locked by rule {}", value.rule.rule.id)
-            help=own
-        />
+        <div class="stack stack--tight">
+            <LockedField
+                label=words::attribute(value.attribute)
+                value=value.resolved.value.as_ref().map(ToString::to_string).unwrap_or_default()
+                lock=lock
+                help=own
+            />
+            {correctable(value.attribute, person, prospect, open, reader)}
+        </div>
     }
     .into_any()
+}
+
+/// What can be done about a locked value that is wrong.
+fn correctable(
+    attribute: Attribute,
+    person: EmployeeId,
+    prospect: Option<&Prospect>,
+    open: Option<&Correction>,
+    reader: &Reader,
+) -> Option<AnyView> {
+    let label = words::attribute(attribute).to_lowercase();
+    let line = match (open, prospect) {
+        (Some(open), _) => {
+            let told = correction::told(open, reader);
+            view! {
+                <a href=format!("/corrections/{}", open.id)>{format!("Correction to “{}”", open.value)}</a>
+                {format!(": {}", told.sentence)}
+            }
+            .into_any()
+        }
+        (None, Some(prospect)) if prospect.approvers.is_empty() => format!(
+            "Nobody could decide about a correction. Speak to whoever looks after {}.",
+            prospect.source_name
+        )
+        .into_any(),
+        (None, Some(_)) => view! {
+            <a href=correction::address(person, attribute)>
+                "Ask for a correction" <span class="visually-hidden">{format!(" of {label}")}</span>
+            </a>
+        }
+        .into_any(),
+        (None, None) => return None,
+    };
+    Some(view! { <p class="small">{line}</p> }.into_any())
 }
 
 /// `POST /people/{id}/edit`

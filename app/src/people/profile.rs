@@ -1,16 +1,23 @@
 //! A profile: who, where in the organization, and each value with where it came from.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use axum::{extract::Path, response::Response};
 use chrono::NaiveDate;
 use domain::{
     Attribute, EmployeeId, Relation, Value,
     attribute::{Group, Kind},
+    correction::State,
     sourcing::{Origin, Strength, Why as Reason},
 };
 use leptos::prelude::*;
-use store::profile::{Profile, ProfileValue, RuleInfo};
+use store::{
+    correction::{Correction, Prospect},
+    profile::{Profile, ProfileValue, RuleInfo},
+};
 
 use crate::{
+    correction,
     edge::{AppError, Visit, face, id},
     ui::{
         Avatar, Badge, Crumb, Crumbs, Door, Glyph, Icon, IconLink, LinkButton, LockChip, Look,
@@ -32,6 +39,14 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
     } else {
         0
     };
+    let corrections = Arc::new(Corrections {
+        open: store.open_corrections_of(&visit.viewer, who).await?,
+        prospects: if profile.relation == Relation::Myself {
+            store.correction_prospects(&visit.viewer).await?
+        } else {
+            BTreeMap::new()
+        },
+    });
     let reader = visit.reader;
     let title = profile.person.display_name.clone();
     visit
@@ -54,6 +69,10 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
             let mut tabs = vec![Tab::new("Profile", format!("/people/{}", person.id), true)];
             tabs.push(Tab::new("Team", format!("/org?person={}", person.id), false).counted(team, "people"));
             if mine {
+                tabs.push(
+                    Tab::new("Corrections", "/corrections?of=mine", false)
+                        .counted(corrections.open.len() as u64, "open"),
+                );
                 tabs.push(Tab::new("Sessions", "/account", false));
                 let mut looked = Tab::new("Who looked", "/looked-at", false).counted(looks, "looks");
                 looked.oversight = true;
@@ -148,15 +167,16 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                     <Tabs label="Profile" tabs=tabs />
                     <div class="columns profile-cols">
                         <div class="stack">
-                            <ValueCard title="Work" id="work" group=Group::Work profile=profile.clone() reader=reader />
-                            <ValueCard title="How to reach" id="reach" group=Group::Reach profile=profile.clone() reader=reader />
-                            <ValueCard title="In own words" id="own-words" group=Group::About profile=profile.clone() reader=reader />
+                            <ValueCard title="Work" id="work" group=Group::Work profile=profile.clone() reader=reader corrections=corrections.clone() />
+                            <ValueCard title="How to reach" id="reach" group=Group::Reach profile=profile.clone() reader=reader corrections=corrections.clone() />
+                            <ValueCard title="In own words" id="own-words" group=Group::About profile=profile.clone() reader=reader corrections=corrections.clone() />
                             <ValueCard
                                 title=if mine { "Only you and HR see this" } else { "Only the person and HR see this" }
                                 id="private"
                                 group=Group::Private
                                 profile=profile.clone()
                                 reader=reader
+                                corrections=corrections
                             />
                         </div>
                         <aside class="stack stack--loose" aria-label=format!("About {}", person.display_name)>
@@ -233,6 +253,12 @@ fn elsewhere(attribute: Attribute) -> bool {
     )
 }
 
+/// What is under way to be corrected, and what one could have corrected.
+struct Corrections {
+    open: BTreeMap<Attribute, Correction>,
+    prospects: BTreeMap<Attribute, Prospect>,
+}
+
 #[component]
 fn ValueCard(
     #[prop(into)] title: String,
@@ -240,6 +266,7 @@ fn ValueCard(
     group: Group,
     profile: Profile,
     reader: Reader,
+    corrections: Arc<Corrections>,
 ) -> impl IntoView {
     let mine = profile.relation == Relation::Myself;
     let rows: Vec<_> = profile
@@ -251,9 +278,11 @@ fn ValueCard(
         .filter(|value| {
             let fillable =
                 mine && value.resolved.editable && value.attribute != Attribute::DisplayName;
-            value.resolved.value.is_some() || fillable
+            value.resolved.value.is_some()
+                || fillable
+                || corrections.open.contains_key(&value.attribute)
         })
-        .map(|value| row(value, &profile, &reader))
+        .map(|value| row(value, &profile, &reader, &corrections))
         .collect();
     let legend = group == Group::Work;
     (!rows.is_empty()).then(|| {
@@ -278,7 +307,12 @@ fn ValueCard(
     })
 }
 
-fn row(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyView {
+fn row(
+    value: &ProfileValue,
+    profile: &Profile,
+    reader: &Reader,
+    corrections: &Corrections,
+) -> AnyView {
     let mine = profile.relation == Relation::Myself;
     let label = words::attribute(value.attribute);
     let beside = value.resolved.kept.as_ref().map(|kept| {
@@ -293,8 +327,21 @@ fn row(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyView {
         let href = format!("/people/{}/edit#f-{}", profile.person.id, value.attribute.name().replace('.', "-"));
         view! { <IconLink glyph=Glyph::Pencil label=format!("Edit {}", label.to_lowercase()) href=href /> }
     });
+    let open = corrections.open.get(&value.attribute);
+    // What somebody proposed is told beside the value, never as the value.
+    let proposed = open.map(|open| {
+        let chip = correction::told(open, reader);
+        format!("Correction to “{}”. {}", open.value, chip.sentence)
+    });
+    let beside = match (beside, proposed) {
+        (Some(beside), Some(proposed)) => Some(format!("{beside} {proposed}")),
+        (one, other) => one.or(other),
+    };
+    let ask = (open.is_none() && corrections.prospects.contains_key(&value.attribute))
+        .then(|| correction::address(profile.person.id, value.attribute));
     let from = view! {
-        {provenance(value, profile, reader)}
+        {open.map(under_way)}
+        {provenance(value, profile, reader, ask)}
         {edit}
     }
     .into_any();
@@ -303,6 +350,27 @@ fn row(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyView {
         <ValueRow label=label beside=beside from=from>
             {shown}
         </ValueRow>
+    }
+    .into_any()
+}
+
+/// The chip of a correction that is under way, and the way to it.
+fn under_way(open: &Correction) -> AnyView {
+    let (text, _) = correction::state(open.state);
+    let (ring, class) = match open.state {
+        State::Failed => (RingKind::None, "source"),
+        _ => (RingKind::Pending, "source source--pending"),
+    };
+    let label = format!(
+        "Correction of {}: {}",
+        words::attribute(open.attribute).to_lowercase(),
+        text.to_lowercase()
+    );
+    view! {
+        <a class=class href=format!("/corrections/{}", open.id) aria-label=label>
+            <Ring kind=ring />
+            {text}
+        </a>
     }
     .into_any()
 }
@@ -355,7 +423,12 @@ fn written(attribute: Attribute, value: &Value, profile: &Profile, reader: &Read
 }
 
 /// The chip that says whose value is shown, and behind it why.
-fn provenance(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyView {
+fn provenance(
+    value: &ProfileValue,
+    profile: &Profile,
+    reader: &Reader,
+    ask: Option<String>,
+) -> AnyView {
     let mine = profile.relation == Relation::Myself;
     let resolved = &value.resolved;
     let locked = value.rule.rule.id == 0 && !value.attribute.spec().editable;
@@ -426,7 +499,15 @@ fn provenance(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyVi
             .to_owned()
         }),
     };
-    view! { <WhyCard why=why /> }.into_any()
+    match ask {
+        Some(ask) => view! {
+            <WhyCard why=why>
+                <a href=ask>"Ask for a correction"</a>
+            </WhyCard>
+        }
+        .into_any(),
+        None => view! { <WhyCard why=why /> }.into_any(),
+    }
 }
 
 /// A rule in one sentence with its number and who set it.

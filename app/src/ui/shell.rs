@@ -22,10 +22,14 @@ pub enum Door {
     LookedAt,
     /// `/reviews`
     Reviews,
+    /// `/corrections`
+    Corrections,
     /// `/console/rules`
     Rules,
     /// `/console/sources`
     Sources,
+    /// `/console/quality`
+    Quality,
     /// `/console/oversight`
     Oversight,
     /// `/console/people`
@@ -46,6 +50,8 @@ impl Door {
             Self::Org => "/org",
             Self::LookedAt => "/looked-at",
             Self::Reviews => "/reviews",
+            Self::Corrections => "/corrections",
+            Self::Quality => "/console/quality",
             Self::Rules => "/console/rules",
             Self::Sources => "/console/sources",
             Self::Oversight => "/console/oversight",
@@ -64,6 +70,8 @@ impl Door {
             Self::Org => "Org chart",
             Self::LookedAt => "Who looked",
             Self::Reviews => "Reviews",
+            Self::Corrections => "Corrections",
+            Self::Quality => "Data quality",
             Self::Rules => "Sourcing rules",
             Self::Sources => "Sources",
             Self::Oversight => "Oversight",
@@ -81,6 +89,8 @@ impl Door {
             Self::Org => Glyph::Org,
             Self::LookedAt => Glyph::Trace,
             Self::Reviews => Glyph::Eye,
+            Self::Corrections => Glyph::Pencil,
+            Self::Quality => Glyph::Warning,
             Self::Rules => Glyph::Policy,
             Self::Sources => Glyph::Source,
             Self::Oversight => Glyph::Shield,
@@ -155,6 +165,8 @@ pub struct Frame {
     pub open_reviews: u64,
     /// Runs that wait for a decision.
     pub stopped_runs: u64,
+    /// Corrections that wait for the viewer's decision.
+    pub corrections: u64,
     /// The viewer's theme.
     pub theme: Theme,
     /// When the ERP was last read: ISO 8601 and formatted. `None` before the first run.
@@ -181,6 +193,7 @@ impl Frame {
             Door::Chat => (self.unread, "unread", Tone::Accent),
             Door::Reviews => (self.open_reviews, "open", Tone::Oversight),
             Door::Sources => (self.stopped_runs, "stopped", Tone::Neutral),
+            Door::Corrections => (self.corrections, "to decide", Tone::Accent),
             _ => (0, "", Tone::Neutral),
         };
         view! { <Count count=count what=what tone=tone /> }.into_any()
@@ -283,11 +296,13 @@ impl Frame {
 
     fn tabbar(&self) -> AnyView {
         const FIRST: [Door; 4] = [Door::Home, Door::Chat, Door::People, Door::Org];
-        const MORE: [Door; 7] = [
+        const MORE: [Door; 9] = [
             Door::LookedAt,
             Door::Reviews,
+            Door::Corrections,
             Door::Rules,
             Door::Sources,
+            Door::Quality,
             Door::Oversight,
             Door::Roles,
             Door::Audit,
@@ -387,12 +402,12 @@ pub fn Shell(
                     {frame
                         .rail_group(
                             Some(("rail-openness", "Openness")),
-                            &[Door::Reviews, Door::LookedAt],
+                            &[Door::Reviews, Door::Corrections, Door::LookedAt],
                         )}
                     {frame
                         .rail_group(
                             Some(("rail-console", "Console")),
-                            &[Door::Rules, Door::Sources, Door::Oversight, Door::Roles, Door::Audit],
+                            &[Door::Rules, Door::Sources, Door::Quality, Door::Oversight, Door::Roles, Door::Audit],
                         )}
                 </div>
                 <div class="rail__foot">{synced}</div>

@@ -57,6 +57,7 @@ fn frame() -> Frame {
         unread: 3,
         open_reviews: 1,
         stopped_runs: 0,
+        corrections: 2,
         theme: Theme::System,
         erp_read: Some(("2026-11-19T09:00:00Z".to_owned(), "09:00".to_owned())),
         layout: Layout::Page,
