@@ -11,6 +11,7 @@ pub mod demo;
 pub mod http;
 pub mod jobs;
 pub mod rest;
+pub mod scim;
 pub mod seed;
 pub mod serve;
 pub mod socket;

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
+use serde::Serialize;
 use store::source::Source;
 
 use super::{Answer, in_words, open, standard_input, system};
@@ -26,6 +27,15 @@ pub(super) enum Command {
     List,
 }
 
+/// A source that sends its people by itself, with what it needs for that.
+#[derive(Serialize)]
+struct Pushed {
+    #[serde(flatten)]
+    source: Source,
+    url: String,
+    token: String,
+}
+
 pub(super) async fn run(command: Command, config: &Config, answer: Answer) -> anyhow::Result<bool> {
     match command {
         Command::Add {
@@ -45,16 +55,24 @@ pub(super) async fn run(command: Command, config: &Config, answer: Answer) -> an
             }
             let new =
                 jobs::new_source(&system(), &kind, &name, all, &config.guard).map_err(in_words)?;
-            let source = open(config)
-                .await?
-                .store
-                .add_source(&system(), new)
-                .await
-                .map_err(in_words)?;
-            answer.give(
-                &source,
-                format!("{name} is connected. Read it with: optimus sync {name:?}"),
-            )?;
+            let store = open(config).await?.store;
+            let source = store.add_source(&system(), new).await.map_err(in_words)?;
+            if kind == store::scim::KIND {
+                let token = store
+                    .renew_scim_token(&system(), source.id)
+                    .await
+                    .map_err(in_words)?;
+                let listen = || format!("http://{}", config.listen);
+                let portal = config.public_url.clone().unwrap_or_else(listen);
+                let url = format!("{portal}/scim/v2");
+                let text = format!(
+                    "{name} is connected. Give its client this address and this token, which is told this once:\n{url}\n{token}"
+                );
+                answer.give(&Pushed { source, url, token }, text)?;
+            } else {
+                let text = format!("{name} is connected. Read it with: optimus sync {name:?}");
+                answer.give(&source, text)?;
+            }
         }
         Command::List => {
             let sources = open(config).await?.store.sources(&system()).await?;

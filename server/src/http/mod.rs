@@ -20,7 +20,7 @@ use tower_http::{
 };
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
-use crate::{config::Network, rest, socket, tokens::Tokens};
+use crate::{config::Network, rest, scim, socket, tokens::Tokens};
 
 mod address;
 mod assets;
@@ -86,6 +86,7 @@ pub fn router(server: Server) -> Router {
             "/api/v1/openapi.json",
             get(move || rest::document(Arc::clone(&document))),
         )
+        .merge(scim::routes())
         .route("/photos/{hash}", get(photos::show))
         .route("/metrics", get(observe::metrics))
         .with_state(server.clone())

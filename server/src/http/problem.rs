@@ -17,6 +17,8 @@ use domain::Violation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::scim;
+
 /// A problem as programs read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -100,7 +102,10 @@ impl From<&Problem> for Body {
 /// Gives every problem its form: JSON for programs' doors, a page for the others.
 pub(super) async fn render(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if !["/api/", "/scim/", "/ws", "/metrics", "/photos/"]
+    if path.starts_with("/scim/") {
+        return scim::dress(next.run(request).await);
+    }
+    if !["/api/", "/ws", "/metrics", "/photos/"]
         .iter()
         .any(|door| path.starts_with(door))
     {
