@@ -268,6 +268,21 @@ async fn every_worker_is_as_in_the_companys_files_in_both_versions(service: &Ser
             );
         }
 
+        // Two have a photo, wrapped in v2 as everything is.
+        let at = if version == "v2" {
+            "/d/photo"
+        } else {
+            "/photo"
+        };
+        let source = service.open(version, &[("preset", "successfactors"), ("photo_at", at)]);
+        let photo = source
+            .photo("u001")
+            .await
+            .expect("an answer")
+            .expect("a photo");
+        assert!(photo.bytes.starts_with(b"\x89PNG"), "{version}");
+        assert_eq!(source.photo("u002").await.expect("an answer"), None);
+
         // Rows that count from day to day have no delta: all come again.
         let mark = &pages.last().expect("a page").watermark;
         let again = pull(&*source, Some(mark)).await.expect("a pull");

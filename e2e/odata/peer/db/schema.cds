@@ -37,6 +37,13 @@ entity EmpJob {
       fte        : Decimal(5, 2);
 }
 
+// Base64, as SuccessFactors' Edm.Binary stands in JSON.
+entity Photo {
+  key photoType : Integer;
+  key userId    : String(100);
+      photo     : LargeString;
+}
+
 entity FODepartment {
   key externalCode         : String;
       name                 : String;
