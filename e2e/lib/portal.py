@@ -1,0 +1,98 @@
+"""The built program on an empty data folder and a free port, as the ERP tests use it. Needs OPTIMUS_BIN."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+PASSWORD = "seven wheelsets by Friday morning"
+
+passed = 0
+
+
+def check(what, got, wanted):
+    """Counts what is as it should be, and ends the run with both values where it is not."""
+    global passed
+    if got != wanted:
+        sys.exit(f"FAILED {what}\n  portal: {got!r}\n  wanted: {wanted!r}\n\n{passed} passed, 1 failed")
+    passed += 1
+
+
+class Portal:
+    def __init__(self, folder):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url, self.token, self.process = f"http://{listen}", None, None
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPTIMUS_")}
+        self.env = inherited | {"OPTIMUS_LISTEN": listen, "OPTIMUS_DATA_DIR": str(folder), "OPTIMUS_ERP_HOSTS": "127.0.0.1"}
+        self.folder = folder
+
+    def command(self, *args, stdin=""):
+        done = subprocess.run([os.environ["OPTIMUS_BIN"], *args], env=self.env, cwd=self.folder, input=stdin, text=True, capture_output=True)
+        if done.returncode:
+            sys.exit(f"optimus {' '.join(args[:3])} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def serve(self):
+        """Starts it, and signs the administrator Root in."""
+        self.log = open(self.folder / "serve.log", "w+")
+        self.process = subprocess.Popen([os.environ["OPTIMUS_BIN"], "serve"], env=self.env, cwd=self.folder, stdout=self.log, stderr=self.log)
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=5)
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"the portal was not ready\n{(self.folder / 'serve.log').read_text()}")
+                time.sleep(0.25)
+        self.token = self.rest("POST", "/api/v1/tokens", {"login": "root", "password": PASSWORD})["access_token"]
+
+    def rest(self, method, path, body=None):
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), headers, method=method)
+        try:
+            return json.load(urllib.request.urlopen(request, timeout=60))
+        except urllib.error.HTTPError as error:
+            sys.exit(f"{method} {path}: {error.code} {error.read().decode()[:500]}")
+
+    def items(self, path):
+        cursor, items = "", []
+        while cursor is not None:
+            page = self.rest("GET", f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
+            items += page["items"]
+            cursor = page.get("next_cursor")
+        return items
+
+    def people(self):
+        """Everyone who works here, by name, with the value of each attribute."""
+        people = {}
+        for item in self.items("/api/v1/employees"):
+            person = self.rest("GET", f"/api/v1/employees/{item['id']}")
+            values = {name: attribute["value"] for name, attribute in person["attributes"].items()}
+            if values.get("active", True):
+                people[values["displayName"]] = values | {"id": item["id"]}
+        return people
+
+    def sync(self, source):
+        """A whole run; answers it."""
+        run = self.rest("POST", f"/api/v1/sources/{source}/runs", {"dry_run": False})
+        for _ in range(240):
+            run = self.rest("GET", f"/api/v1/runs/{run['id']}")
+            if run["phase"] not in ("reading", "planning", "applying"):
+                check("the run's end", (run["phase"], run["error_text"]), ("done", None))
+                return run
+            time.sleep(0.25)
+        sys.exit(f"the run did not end: {run}")
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                sys.exit("the portal did not obey SIGTERM")
