@@ -208,6 +208,7 @@ pub(crate) struct Answer {
     pub(crate) date: Option<DateTime<Utc>>,
     /// The `next` of its `Link` header (RFC 8288), as it stands there.
     pub(crate) next: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -306,6 +307,7 @@ impl Http {
             .map(|date| date.with_timezone(&Utc));
         let next = next_of(text(headers, &LINK));
         let status = response.status();
+        let headers = headers.clone();
         let mut body = Vec::new();
         while let Some(part) = response
             .chunk()
@@ -326,6 +328,7 @@ impl Http {
             retry_after,
             date,
             next,
+            headers,
             body,
         })
     }

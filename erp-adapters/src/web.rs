@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use base64::Engine as _;
 use reqwest::{
-    Method, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    Method, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE},
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -23,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 4;
 /// A token is not used in the last minute of its life: the two clocks need not agree.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+
+const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// A setting's value, if something is entered.
 pub(crate) fn given<'a>(settings: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
@@ -180,8 +182,17 @@ impl Web {
     pub(crate) async fn ask(&self, ask: &Ask, what: &str) -> Result<Answer, Error> {
         let mut fresh = false;
         let mut tries = 1;
+        let mut leave = HeaderMap::new();
         loop {
-            let asked = self.once(ask, fresh).await;
+            let asked = self.once(ask, &leave, fresh).await;
+            if leave.is_empty()
+                && let Ok(answer) = &asked
+                && answer.status == StatusCode::FORBIDDEN
+                && wants_leave(answer)
+            {
+                leave = self.leave(what).await?;
+                continue;
+            }
             let error = match asked.and_then(|answer| patience(answer, what)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
@@ -206,8 +217,34 @@ impl Web {
         }
     }
 
-    async fn once(&self, ask: &Ask, fresh: bool) -> Result<Answer, Error> {
+    /// A token against forged requests, with the cookies that it belongs to: SAP's
+    /// gateways take nothing but a GET without one.
+    async fn leave(&self, what: &str) -> Result<HeaderMap, Error> {
+        let ask = Ask::get(self.http.below("")?).with("x-csrf-token", "fetch");
+        let answer = self.once(&ask, &HeaderMap::new(), false).await?;
+        let forbidden = || Error::Forbidden {
+            what: what.to_owned(),
+        };
+        let token = answer.headers.get(CSRF_TOKEN).ok_or_else(forbidden)?;
+        let cookies: Vec<_> = answer
+            .headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+            .collect();
+        let mut headers = HeaderMap::from_iter([(CSRF_TOKEN, token.clone())]);
+        if let Ok(cookies) = HeaderValue::try_from(cookies.join("; ")) {
+            headers.insert(COOKIE, cookies);
+        }
+        headers
+            .values_mut()
+            .for_each(|value| value.set_sensitive(true));
+        Ok(headers)
+    }
+
+    async fn once(&self, ask: &Ask, more: &HeaderMap, fresh: bool) -> Result<Answer, Error> {
         let mut headers = ask.headers.clone();
+        headers.extend(more.clone());
         match &self.key {
             Key::None => {}
             Key::Header(name, value) => _ = headers.insert(name, value.clone()),
@@ -318,6 +355,14 @@ pub(crate) fn percent(text: &str, keep: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a refusal is for want of a token against forged requests.
+fn wants_leave(answer: &Answer) -> bool {
+    answer
+        .headers
+        .get(CSRF_TOKEN)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"required"))
 }
 
 /// Answers that say: not with this key, not now, not here.

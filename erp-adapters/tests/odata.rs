@@ -643,6 +643,53 @@ async fn a_value_is_written_into_its_field_alone() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_wants_a_token_against_forgery_gets_it() {
+    let server = MockServer::start().await;
+    let person = || Mock::given(method("PATCH")).and(path("/odata/hr/People('1')"));
+    person()
+        .and(header("x-csrf-token", "abc"))
+        .and(header("cookie", "sid=1; lb=2"))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&server)
+        .await;
+    let required = ResponseTemplate::new(403).insert_header("x-csrf-token", "Required");
+    person()
+        .respond_with(required)
+        .with_priority(9)
+        .mount(&server)
+        .await;
+    let given = ResponseTemplate::new(200)
+        .insert_header("x-csrf-token", "abc")
+        .append_header("set-cookie", "sid=1; Path=/; HttpOnly")
+        .append_header("set-cookie", "lb=2; Secure");
+    Mock::given(path("/odata/hr/"))
+        .and(header("x-csrf-token", "fetch"))
+        .respond_with(given)
+        .mount(&server)
+        .await;
+    let source = plain(&server, &[]);
+    let value = Value::from("Ada");
+    source
+        .write("1", Attribute::DisplayName, Some(&value))
+        .await
+        .expect("written");
+    // One that refuses for another reason is asked once.
+    let server = MockServer::start().await;
+    Mock::given(method("PATCH"))
+        .respond_with(ResponseTemplate::new(403))
+        .mount(&server)
+        .await;
+    let refused = plain(&server, &[])
+        .write("1", Attribute::DisplayName, Some(&value))
+        .await;
+    assert!(
+        matches!(refused, Err(Error::Forbidden { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(server.received_requests().await.expect("requests").len(), 1);
+}
+
+#[tokio::test]
 async fn lists_are_counted_in_one_trip_where_the_service_takes_batches() {
     let mapping = || {
         json!({

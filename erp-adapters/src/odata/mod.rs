@@ -17,16 +17,12 @@
 //! - There is no list of what was deleted but in Business Central's changes:
 //!   whoever is gone is seen by comparing ids.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU8},
-};
+use std::sync::{Mutex, PoisonError, atomic::AtomicU8};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Attribute, Value,
-    attribute::Kind,
     erp::{Fault, Photo, Watermark, Worker},
     mapping::{Field, Mapping, Target},
 };
@@ -42,153 +38,26 @@ use serde_json::{Value as Json, json};
 
 use self::{
     clients::Fields,
+    setup::want,
     walk::{List, Walk},
     wire::{Version, Wanted, effective},
 };
 use crate::{
-    Access, ClientPage, ErpAdapter, Error, Guard, Page, Probe, Readable, Sample, Structure,
-    WorkerIds,
+    Access, ClientPage, ErpAdapter, Error, Page, Probe, Readable, Sample, Structure, WorkerIds,
     mapped::{Mapper, moment},
     pages::{OVERLAP, Progress, SAMPLES, id, lacks, line, naming_units, raw, shaped},
-    preset,
-    registry::{optional, secret, setting},
-    web::{Ask, Web, decoded, given, good, malformed},
+    web::{Ask, Web, decoded, good, malformed},
 };
 
 mod clients;
+mod setup;
 mod walk;
 mod wire;
 
+pub(crate) use setup::KIND;
+
 /// What a watermark begins with that is a link to changes and no time.
 const CHANGES: &str = "changes:";
-
-/// What has to be known about an OData service.
-pub(crate) const KIND: crate::Kind = crate::Kind {
-    name: "odata",
-    label: "OData service",
-    help: "Reads people, units and clients from any OData service (v2 or v4), by a mapping or a preset.",
-    settings: &[
-        setting(
-            "url",
-            "Address",
-            "The service's root, such as https://erp.example/odata/v4/hr; every list is below it.",
-        ),
-        optional(
-            "preset",
-            "Preset",
-            "successfactors, s4hana, business-central or finance-operations: settings and mapping with the names of the product's documentation. What is entered below takes their place.",
-        ),
-        optional("version", "Version", "v2 or v4; v4 if nothing is entered."),
-        optional(
-            "user",
-            "User",
-            "To sign in with a user and password (Basic).",
-        ),
-        secret("password", "Password", "The user's password."),
-        secret(
-            "token",
-            "Token",
-            "To sign in with a bearer token that does not expire.",
-        ),
-        optional(
-            "key_header",
-            "Header of the key",
-            "To sign in with an API key: the name of the header, such as APIKey.",
-        ),
-        secret("key", "Key", "The header's whole content."),
-        optional(
-            "token_url",
-            "Address for tokens",
-            "To sign in with OAuth 2.0 client credentials: where tokens are given out.",
-        ),
-        optional("client_id", "Client id", "The client that asks for tokens."),
-        secret("client_secret", "Client secret", "The client's secret."),
-        optional(
-            "scope",
-            "Scope",
-            "What the token is asked for, such as https://ENVIRONMENT.operations.dynamics.com/.default.",
-        ),
-        optional(
-            "company",
-            "Company",
-            "What stands for {company} in the paths below; Business Central's id of the company.",
-        ),
-        optional(
-            "people",
-            "People",
-            "The entity set of people, such as User.",
-        ),
-        optional(
-            "people_filter",
-            "Filter of people",
-            "A $filter for them, such as status eq 't'.",
-        ),
-        optional(
-            "people_query",
-            "More for people",
-            "More of their query, such as paging=snapshot.",
-        ),
-        optional(
-            "expand",
-            "Relations",
-            "Relations of a person that the mapping reads, such as manager, empInfo/jobInfoNav.",
-        ),
-        optional(
-            "segments",
-            "Dated rows",
-            "JSON pointer to rows of a person with startDate, endDate and seqNumber of which one counts each day, such as /empInfo/jobInfoNav.",
-        ),
-        optional(
-            "units",
-            "Units",
-            "The entity set of units; without it they are those that people name.",
-        ),
-        optional("clients", "Clients", "The entity set of clients."),
-        optional("clients_filter", "Filter of clients", "A $filter for them."),
-        optional(
-            "client_expand",
-            "Relations of clients",
-            "Relations that the fields of clients read.",
-        ),
-        optional(
-            "client_fields",
-            "Fields of clients",
-            "JSON from id, name, number, email, phone, active, blocked, changed, company, currency, balance, overdue, credit_limit, terms and options to the names of the fields.",
-        ),
-        optional(
-            "currency",
-            "Currency",
-            "The currency of clients' accounts that name none, such as EUR.",
-        ),
-        optional(
-            "query",
-            "More of every query",
-            "Such as cross-company=true or sap-client=100.",
-        ),
-        optional(
-            "page_size",
-            "Page size",
-            "For a service that does not page by itself: how many records are asked for at once.",
-        ),
-        optional(
-            "track",
-            "Changes by link",
-            "yes for a service that gives links to later changes (odata.track-changes).",
-        ),
-        optional(
-            "person",
-            "Person",
-            "The path of one person with {id}, such as User('{id}').",
-        ),
-        optional("photo", "Photo", "The path of a person's photo with {id}."),
-        optional(
-            "photo_at",
-            "Where the photo stands",
-            "JSON pointer to the photo in base64, if that answer is JSON.",
-        ),
-    ],
-    mapped: true,
-};
 
 /// An OData service.
 #[derive(Debug)]
@@ -221,129 +90,6 @@ pub struct OData {
 }
 
 impl OData {
-    /// The service that `settings` describe; see the kind `odata` in [`crate::KINDS`].
-    ///
-    /// # Errors
-    /// [`Error::Setting`], [`Error::NotAllowed`].
-    pub fn new(
-        guard: &Guard,
-        settings: &BTreeMap<String, String>,
-        mapping: Option<&Mapping>,
-    ) -> Result<Self, Error> {
-        let (settings, mapping, label) = preset::complete("odata", settings, mapping)?;
-        let web = Web::open(guard, &settings)?;
-        let version = match given(&settings, "version") {
-            None | Some("v4") => Version::V4,
-            Some("v2") => Version::V2,
-            Some(_) => return Err(Error::setting("version", "must be v2 or v4")),
-        };
-        let get = |key: &str| -> Result<Option<String>, Error> {
-            let Some(value) = given(&settings, key) else {
-                return Ok(None);
-            };
-            if !value.contains("{company}") {
-                return Ok(Some(value.to_owned()));
-            }
-            let company = given(&settings, "company")
-                .ok_or_else(|| Error::setting("company", format!("is needed by {key}")))?;
-            Ok(Some(value.replace("{company}", company)))
-        };
-        let text = |key: &str| get(key).map(Option::unwrap_or_default);
-        let people = get("people")?.ok_or_else(|| {
-            Error::setting("people", "is needed: the list of people, such as User")
-        })?;
-        let track = matches!(given(&settings, "track"), Some("yes" | "true"));
-        let segments = get("segments")?;
-        let mut wanted = Wanted::default();
-        relations(&mut wanted, &text("expand")?);
-        for field in &mapping.worker {
-            want(&mut wanted, field);
-        }
-        for part in segments
-            .iter()
-            .flat_map(|at| ["startDate", "endDate", "seqNumber"].map(|part| format!("{at}/{part}")))
-        {
-            wanted.field(&part);
-        }
-        let units = match get("units")? {
-            Some(set) if !mapping.unit.is_empty() => {
-                let mut wanted = Wanted::default();
-                mapping
-                    .unit
-                    .iter()
-                    .for_each(|field| want(&mut wanted, field));
-                Some(List {
-                    set,
-                    wanted,
-                    ..List::default()
-                })
-            }
-            None if !mapping.unit.is_empty() => {
-                return Err(Error::setting(
-                    "units",
-                    "is needed: the mapping has fields of units",
-                ));
-            }
-            _ => None,
-        };
-        let clients = match (get("clients")?, given(&settings, "client_fields")) {
-            (Some(set), Some(fields)) => {
-                let fields = Fields::parse(fields)?;
-                let mut wanted = Wanted::default();
-                relations(&mut wanted, &text("client_expand")?);
-                fields.from().for_each(|from| wanted.field(from));
-                let list = List {
-                    set,
-                    wanted,
-                    filter: get("clients_filter")?,
-                    track: false,
-                    ..List::default()
-                };
-                Some((list, fields))
-            }
-            (Some(_), None) => {
-                return Err(Error::setting("client_fields", "is needed with clients"));
-            }
-            (None, _) => None,
-        };
-        let page_size = match given(&settings, "page_size") {
-            None => None,
-            Some(size) => Some(
-                size.parse()
-                    .ok()
-                    .filter(|size| (1..=10_000).contains(size))
-                    .ok_or_else(|| {
-                        Error::setting("page_size", "must be a number from 1 to 10000")
-                    })?,
-            ),
-        };
-        Ok(Self {
-            version,
-            label,
-            person: get("person")?.unwrap_or_else(|| format!("{people}('{{id}}')")),
-            people: List {
-                set: people,
-                wanted,
-                filter: get("people_filter")?,
-                extra: text("people_query")?,
-                track,
-            },
-            units,
-            clients,
-            query: text("query")?,
-            page_size,
-            segments,
-            photo: get("photo")?,
-            photo_at: get("photo_at")?,
-            currency: get("currency")?,
-            writable: writable(&mapping),
-            mapping,
-            web,
-            plainly: AtomicU8::new(0),
-            met: Mutex::new(None),
-        })
-    }
-
     fn id_field(&self) -> Option<&Field> {
         line(&self.mapping.worker, Target::Id)
     }
@@ -924,47 +670,6 @@ fn changes(link: &Url) -> Watermark {
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
     Watermark(format!("{CHANGES}{}{query}", link.path()))
-}
-
-/// Wants what a line of a mapping reads.
-fn want(wanted: &mut Wanted, field: &Field) {
-    wanted.field(&field.from);
-    for transform in &field.transforms {
-        if let domain::mapping::Transform::Join { with, .. } = transform {
-            wanted.field(with);
-        }
-    }
-}
-
-/// Wants the relations of a setting: `manager, empInfo/jobInfoNav`.
-fn relations(wanted: &mut Wanted, paths: &str) {
-    paths
-        .split(',')
-        .map(str::trim)
-        .filter(|path| !path.is_empty())
-        .for_each(|path| wanted.relation(path));
-}
-
-/// What stands as it is in a field of the record itself, and is a text: that can be written back.
-fn writable(mapping: &Mapping) -> Vec<Attribute> {
-    let lines = mapping.worker.iter().filter(|line| {
-        let name = line.from.trim_start_matches('/');
-        line.transforms.is_empty() && !name.is_empty() && !name.contains('/')
-    });
-    lines
-        .filter_map(|line| match line.target {
-            Target::Attribute(attribute) => Some(attribute),
-            _ => None,
-        })
-        .filter(|attribute| {
-            let kind = attribute.spec().kind;
-            *attribute != Attribute::EmployeeNumber
-                && matches!(
-                    kind,
-                    Kind::Line(_) | Kind::Prose(_) | Kind::Email | Kind::Phone
-                )
-        })
-        .collect()
 }
 
 /// Keeps what is about one question as an answer, and lets the rest end the probe.
