@@ -16,6 +16,8 @@ pub mod account;
 #[cfg(feature = "ssr")]
 pub mod audit;
 #[cfg(feature = "ssr")]
+pub mod correction;
+#[cfg(feature = "ssr")]
 pub mod document;
 #[cfg(feature = "ssr")]
 pub mod edge;
@@ -31,6 +33,8 @@ pub mod people;
 pub mod policy;
 #[cfg(feature = "ssr")]
 pub mod portal;
+#[cfg(feature = "ssr")]
+pub mod quality;
 #[cfg(feature = "ssr")]
 pub mod review;
 #[cfg(feature = "ssr")]
@@ -48,6 +52,8 @@ pub fn routes() -> axum::Router<portal::Portal> {
         .merge(review::routes())
         .merge(looked_at::routes())
         .merge(policy::routes())
+        .merge(correction::routes())
+        .merge(quality::routes())
         .merge(source::routes())
         .merge(roles::routes())
         .merge(audit::routes())

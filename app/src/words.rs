@@ -22,6 +22,7 @@ pub fn attribute(attribute: Attribute) -> &'static str {
         Attribute::CostCenter => "Cost centre",
         Attribute::Manager => "Manager",
         Attribute::StartDate => "Started",
+        Attribute::EndDate => "Last day",
         Attribute::Location => "Place",
         Attribute::Emails => "Mail",
         Attribute::PhoneNumbers => "Desk phone",
@@ -57,7 +58,12 @@ fn label(field: &str) -> String {
                 "password" => "The password",
                 "body" => "The message",
                 "title" => "The name",
-                "reason.text" => "The reason",
+                "value" => "The value",
+                "delegate" => "Who stands in",
+                "from" => "The first day",
+                "until" => "The last day",
+                "order" => "The order",
+                "reason" | "reason.text" => "The reason",
                 "reason.category" => "The kind of reason",
                 "note" => "The note",
                 "max_days" => "The number of days",
@@ -91,6 +97,9 @@ pub fn violation(violation: &Violation) -> String {
             }
             "locale" => "Not a language tag. Write it as en-GB.".into(),
             "timezone" => "Not a time zone. Write it as Europe/London.".into(),
+            "other_value" => {
+                "The source says this already. Write what it should say instead.".into()
+            }
             "photo" => {
                 "Not a picture that can be read. Use JPEG, PNG, GIF or WebP of at most 5 MB.".into()
             }
@@ -150,12 +159,40 @@ pub fn problem(problem: &Problem) -> (&'static str, String) {
             "A run is under way",
             "This source is being read just now. Wait until that run is over.",
         ),
+        "not_undoable" => (
+            "This run cannot be undone",
+            "It is not over, was undone already, wrote nothing, or is older than ninety days.",
+        ),
+        "four_eyes" => (
+            "Somebody else has to say so",
+            "Whoever started a run of this source cannot let it go on.",
+        ),
         "run_over" => ("The run is over", "This run has ended. Start another one."),
         "review_over" => (
             "The review is over",
             "This review has ended. Open another one if there is a reason.",
         ),
         "already_decided" => ("Decided already", "Somebody has decided this meanwhile."),
+        "delegation_over" => (
+            "Over already",
+            "This time has ended. Name somebody anew if you are away again.",
+        ),
+        "only_record" => (
+            "The only record",
+            "No other source speaks of this person, so there is nobody to part the record from.",
+        ),
+        "already_proposed" => (
+            "Asked for already",
+            "A correction of this value is under way. Another one can follow when it is over.",
+        ),
+        "not_locked" => (
+            "Not locked",
+            "No source decides this value by now. Change it in your profile.",
+        ),
+        "no_approver" => (
+            "Nobody to decide",
+            "There is nobody who could decide about it. Speak to whoever looks after the source.",
+        ),
         "login_taken" => (
             "Login taken",
             "Somebody has this login already. Choose another one.",

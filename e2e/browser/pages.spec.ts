@@ -26,6 +26,8 @@ function everybody(portal: Portal, login: string): Stop[] {
     ['chat', '/chat'],
     ['chat-new', '/chat/new'],
     ['looked-at', '/looked-at'],
+    ['corrections', '/corrections'],
+    ['correction-new', `/people/${me}/corrections/new?attribute=emails`],
     ['account', '/account'],
   ];
 }
@@ -64,6 +66,9 @@ const console: Stop[] = [
   ['oversight', '/console/oversight'],
   ['oversight-new', '/console/oversight?unit=new'],
   ['oversight-history', '/console/oversight/history'],
+  ['corrections-policy', '/console/corrections'],
+  ['corrections-policy-history', '/console/corrections/history'],
+  ['quality', '/console/quality'],
   ['sources', '/console/sources'],
   ['source-new', '/console/sources/new'],
   ['source', clicking('/console/sources', (page) => page.getByRole('link', { name: 'Northwind ERP', exact: true }))],

@@ -256,17 +256,17 @@ pub async fn rules_history(
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The version in force that the caller has read.
-    version: u32,
+    pub(super) version: u32,
     /// The former version to set anew.
-    to: u32,
+    pub(super) to: u32,
     #[serde(default)]
-    note: String,
+    pub(super) note: String,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct InForce {
     /// The version in force now.
-    version: u32,
+    pub(super) version: u32,
 }
 
 /// Sets a former version of the sourcing rules anew, as a version of its own.
@@ -311,6 +311,12 @@ pub struct OversightShape {
     notice: Notice,
     #[serde(default)]
     enforced: bool,
+    /// Whether superiors by dotted line may review too.
+    #[serde(default)]
+    dotted: bool,
+    /// Whether who stands in for a superior may review in that time.
+    #[serde(default)]
+    delegates: bool,
 }
 
 impl From<OversightRule> for OversightShape {
@@ -323,6 +329,8 @@ impl From<OversightRule> for OversightShape {
             max_days,
             notice,
             enforced,
+            dotted,
+            delegates,
         } = rule;
         Self {
             unit: unit.map(|unit| unit.0),
@@ -332,6 +340,8 @@ impl From<OversightRule> for OversightShape {
             max_days,
             notice,
             enforced,
+            dotted,
+            delegates,
         }
     }
 }
@@ -346,6 +356,8 @@ impl From<OversightShape> for OversightRule {
             max_days,
             notice,
             enforced,
+            dotted,
+            delegates,
         } = shape;
         Self {
             unit: unit.map(UnitId),
@@ -355,6 +367,8 @@ impl From<OversightShape> for OversightRule {
             max_days,
             notice,
             enforced,
+            dotted,
+            delegates,
         }
     }
 }

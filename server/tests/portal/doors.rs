@@ -13,7 +13,7 @@ use crate::app::{App, Person, answer, with};
 
 /// Method, pattern, and what a stranger (not signed in), a colleague, a superior and an administrator are
 /// answered about Noah Petersen's things; then what is sent. Administrators look after the portal and are not
-/// superiors: chats and reviews are not theirs.
+/// superiors: chats and reviews are not theirs. SCIM is for sources' tokens, and for nobody's own.
 const DOORS: &str = r#"
 GET /healthz 200 200 200 200
 GET /readyz 200 200 200 200
@@ -37,6 +37,8 @@ PUT /api/v1/employees/{id}/photo 401 403 403 403 {}
 GET /api/v1/employees/{id}/chain 401 200 200 200
 GET /api/v1/employees/{id}/reports 401 200 200 200
 GET /api/v1/org/units 401 200 200 200
+GET /api/v1/employees/{id}/delegations 401 404 404 404
+POST /api/v1/employees/{id}/delegations 401 404 404 404 {"delegate":"NOAH","from":"2026-11-22","until":"2026-11-23"}
 GET /api/v1/conversations 401 200 200 200
 POST /api/v1/conversations 401 201 201 201 {"members":["NOAH"]}
 GET /api/v1/conversations/{id} 401 404 404 404
@@ -50,10 +52,25 @@ POST /api/v1/policies/attribute-rules/preview 401 403 403 200 {"version":1,"rule
 PUT /api/v1/policies/attribute-rules 401 403 403 200 {"version":1,"rules":[]}
 GET /api/v1/policies/attribute-rules/versions 401 200 200 200
 POST /api/v1/policies/attribute-rules/rollbacks 401 403 403 200 {"version":2,"to":1}
+GET /api/v1/policies/source-priority 401 200 200 200
+PUT /api/v1/policies/source-priority 401 403 403 200 {"version":0,"order":[]}
+GET /api/v1/policies/source-priority/versions 401 200 200 200
+POST /api/v1/policies/source-priority/rollbacks 401 403 403 200 {"version":1,"to":1}
 GET /api/v1/policies/oversight 401 200 200 200
 PUT /api/v1/policies/oversight 401 403 403 409 {"version":0,"rules":[]}
 GET /api/v1/policies/oversight/versions 401 200 200 200
 POST /api/v1/policies/oversight/rollbacks 401 403 403 200 {"version":1,"to":1}
+GET /api/v1/policies/corrections 401 200 200 200
+PUT /api/v1/policies/corrections 401 403 403 409 {"version":0,"otherwise":"manager"}
+GET /api/v1/policies/corrections/versions 401 200 200 200
+POST /api/v1/policies/corrections/rollbacks 401 403 403 200 {"version":1,"to":1}
+GET /api/v1/corrections 401 200 200 200
+POST /api/v1/corrections 401 409 409 409 {"attribute":"about","value":"x","note":"y"}
+GET /api/v1/corrections/{id} 401 404 200 404
+POST /api/v1/corrections/{id}/retry 401 404 409 404 {}
+POST /api/v1/corrections/{id}/withdrawal 401 404 404 404 {}
+POST /api/v1/corrections/{id}/refusal 401 404 200 404 {"reason":"no"}
+POST /api/v1/corrections/{id}/acceptance 401 404 409 404 {}
 GET /api/v1/sources 401 404 404 200
 POST /api/v1/sources 401 404 404 422 {"kind":"csv","name":"x","settings":{}}
 GET /api/v1/sources/{id} 401 404 404 200
@@ -70,6 +87,27 @@ GET /api/v1/reviews/{id}/messages 401 404 200 404
 POST /api/v1/reviews/{id}/end 401 404 200 404 {"finding":"nothing"}
 GET /api/v1/audit-log 401 404 404 200
 GET /api/v1/audit-log/verification 401 404 404 200
+GET /scim/v2/ServiceProviderConfig 401 401 401 401
+GET /scim/v2/ResourceTypes 401 401 401 401
+GET /scim/v2/ResourceTypes/{id} 401 401 401 401
+GET /scim/v2/Schemas 401 401 401 401
+GET /scim/v2/Schemas/{id} 401 401 401 401
+GET /scim/v2/Users 401 401 401 401
+POST /scim/v2/Users 401 401 401 401 {"userName":"x"}
+POST /scim/v2/Users/.search 401 401 401 401 {}
+GET /scim/v2/Users/{id} 401 401 401 401
+PUT /scim/v2/Users/{id} 401 401 401 401 {"userName":"x"}
+PATCH /scim/v2/Users/{id} 401 401 401 401 {"Operations":[]}
+DELETE /scim/v2/Users/{id} 401 401 401 401
+GET /scim/v2/Groups 401 401 401 401
+POST /scim/v2/Groups 401 401 401 401 {"displayName":"x"}
+POST /scim/v2/Groups/.search 401 401 401 401 {}
+GET /scim/v2/Groups/{id} 401 401 401 401
+PUT /scim/v2/Groups/{id} 401 401 401 401 {"displayName":"x"}
+PATCH /scim/v2/Groups/{id} 401 401 401 401 {"Operations":[]}
+DELETE /scim/v2/Groups/{id} 401 401 401 401
+POST /scim/v2/.search 401 401 401 401 {}
+POST /scim/v2/Bulk 401 401 401 401 {"Operations":[]}
 DELETE /api/v1/me/sign-ins 401 204 204 204
 "#;
 
@@ -88,6 +126,17 @@ GET /people/{id} 303 200 200 200
 GET /people/{id}/edit 303 404 404 404
 POST /people/{id}/edit 303 403 403 403 title=King
 POST /people/{id}/photo 303 403 403 403 --b\\r\\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.png\"\\r\\n\\r\\nx\\r\\n--b--\\r\\n
+GET /people/{id}/corrections/new 303 404 404 404
+POST /people/{id}/corrections/new 303 404 404 404 attribute=title
+GET /corrections 303 200 200 200
+GET /corrections/{id} 303 404 200 404
+POST /corrections/{id}/accept 303 404 303 404 x=y
+POST /corrections/{id}/decline 303 404 303 404 reason=no
+POST /corrections/{id}/retry 303 404 303 404 x=y
+POST /corrections/{id}/withdraw 303 404 404 404 x=y
+GET /people/{id}/delegate 303 404 404 404
+POST /people/{id}/delegate 303 404 404 404 x=y
+POST /people/{id}/delegate/end 303 404 404 404 x=y
 GET /org 303 200 200 200
 GET /looked-at 303 200 200 200
 GET /chat 303 200 200 200
@@ -108,9 +157,16 @@ GET /console/rules 303 404 404 200
 POST /console/rules 303 404 404 303 x=y
 GET /console/rules/history 303 404 404 200
 GET /console/oversight/history 303 404 404 200
+GET /console/source-order 303 404 404 200
+POST /console/source-order 303 404 404 303 x=y
+GET /console/source-order/history 303 404 404 200
 GET /console/oversight 303 404 404 200
 POST /console/oversight 303 404 404 303 x=y
 POST /console/policies/{kind}/roll-back 303 404 404 303 read=1&version=1
+GET /console/corrections 303 404 404 200
+POST /console/corrections 303 404 404 303 x=y
+GET /console/corrections/history 303 404 404 200
+GET /console/quality 303 404 404 200
 GET /console/audit 303 404 404 200
 GET /console/audit/{seq} 303 404 404 200
 GET /console/audit/export 303 404 404 200
@@ -121,7 +177,12 @@ POST /console/sources/new 303 404 404 422 kind=csv&name=x
 GET /console/sources/{id} 303 404 404 200
 POST /console/sources/{id} 303 404 404 422 name=x
 POST /console/sources/{id}/test 303 404 404 200 x=y
+POST /console/sources/{id}/token 303 404 404 404 x=y
+POST /console/sources/{id}/token/revoke 303 404 404 404 x=y
 POST /console/sources/{id}/decide 303 404 404 303 x=y
+POST /console/sources/{id}/ask-again 303 404 404 404 x=y
+POST /console/sources/{id}/unlink 303 404 404 404 x=y
+POST /console/sources/{id}/correlation 303 404 404 303 employee_number=sure&mail=sure
 POST /console/sources/{id}/runs 303 404 404 303 dry_run=on
 GET /console/sources/{id}/runs/{run} 303 404 404 200
 POST /console/sources/{id}/runs/{run}/approve 303 404 404 303 x=y
@@ -195,6 +256,7 @@ struct Things {
     noah: String,
     conversation: String,
     review: String,
+    correction: String,
     source: String,
     run: String,
 }
@@ -209,12 +271,21 @@ impl Things {
             .post("/reviews", json!({ "subject": noah.id, "reason": reason }))
             .await
             .ok();
+        let policy = json!({ "version": 0, "otherwise": "chain" });
+        administrator
+            .put("/policies/corrections", policy)
+            .await
+            .ok();
+        let wrong =
+            json!({ "attribute": "emails", "value": "noah@elsewhere.example", "note": "married" });
+        let correction = noah.post("/corrections", wrong).await.ok();
         let source = administrator.get("/sources").await.ok()["items"][0].clone();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self {
             noah: noah.id.to_string(),
             conversation,
             review: text(&review["id"]),
+            correction: text(&correction["id"]),
             source: text(&source["id"]),
             run: text(&source["last_run"]),
         }
@@ -227,6 +298,8 @@ impl Things {
                 &self.conversation
             }
             _ if pattern.contains("/reviews/") => &self.review,
+            _ if pattern.contains("/people/") => &self.noah,
+            _ if pattern.contains("/corrections/") => &self.correction,
             _ if pattern.contains("/sources/") => &self.source,
             _ if pattern.contains("/runs/") => &self.run,
             _ => &self.noah,
@@ -294,7 +367,9 @@ async fn every_door_answers_everybody_as_stated() {
                 for (who, answered) in answers.iter_mut().enumerate() {
                     let url = format!("{}{}", app.url, things.fill(&pattern));
                     let mut request = app.client.request(method.parse::<Method>().unwrap(), url);
-                    let api = pattern.starts_with("/api/") || pattern.starts_with("/photos/");
+                    let api = ["/api/", "/scim/", "/photos/"]
+                        .iter()
+                        .any(|door| pattern.starts_with(door));
                     if let Some(person) = who.checked_sub(1) {
                         request = if api {
                             request.bearer_auth(&people[person].token)

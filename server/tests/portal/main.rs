@@ -2,9 +2,12 @@
 
 mod app;
 mod commands;
+mod corrections;
 mod doors;
 mod durability;
 mod nodes;
 mod rest;
 mod safety;
+mod scim;
 mod socket;
+mod tables;
