@@ -1379,6 +1379,7 @@ async fn tickets_bring_what_was_said_and_a_field_map_is_followed() {
     user["user_id"] = json!([5, "Ada"]);
     let file = json!({"id": 77, "name": "photo.jpg", "mimetype": "image/jpeg", "file_size": 1234});
     server.reset().await;
+    mount_companies(&server, company()).await;
     mount(&server, "hr.employee/fields_get", ok(json!({"name": {}}))).await;
     mount(&server, "hr.employee/search_read", Table::of(vec![user])).await;
     mount(&server, "helpdesk.ticket/fields_get", ok(fields)).await;

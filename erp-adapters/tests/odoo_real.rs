@@ -16,7 +16,7 @@ use base64::Engine as _;
 use chrono::NaiveDate;
 use domain::{
     Attribute, Value,
-    client::{Client, Ticket},
+    client::{Client, Item, Ticket},
     erp::{Watermark, Worker},
 };
 use erp_adapters::{ErpAdapter as _, Error, Guard, Odoo, Readable};
@@ -60,6 +60,15 @@ impl Rpc {
         let user = self.user.get_or_init(sign_in).await;
         let args = json!([database, user, key, model, method, args, named]);
         self.service("object", "execute_kw", args).await
+    }
+
+    /// The companies of the key's user.
+    async fn companies(&self) -> Vec<i64> {
+        let ids = self.read("res.users", 2, "company_ids").await;
+        let ids = ids.as_array().expect("ids").iter();
+        let mut ids: Vec<i64> = ids.filter_map(Json::as_i64).collect();
+        ids.sort_unstable();
+        ids
     }
 
     async fn all(&self, model: &str, fields: &[&str]) -> BTreeMap<i64, Json> {
@@ -277,7 +286,9 @@ async fn everything_is_as_odoo_itself_says() {
         assert_eq!(worker.text(Attribute::StartDate), told.as_deref(), "{key}");
         assert_eq!(worker.ends_on, day(&row["contract_date_end"]), "{key}");
         assert_eq!(worker.manager, id(&row["parent_id"]), "{key}");
-        assert_eq!(worker.unit, id(&row["department_id"]), "{key}");
+        if row["department_id"] != false {
+            assert_eq!(worker.unit, id(&row["department_id"]), "{key}");
+        }
         assert_eq!(Some(worker.active), row["active"].as_bool(), "{key}");
         assert_eq!(public[key].manager, worker.manager, "{key}");
         assert_eq!(
@@ -304,15 +315,28 @@ async fn everything_is_as_odoo_itself_says() {
     assert!(photos >= 15, "{photos} photos");
 
     let departments = rpc
-        .all("hr.department", &["name", "parent_id", "manager_id"])
+        .all(
+            "hr.department",
+            &["name", "parent_id", "manager_id", "company_id"],
+        )
         .await;
     let structure = odoo.units().await.expect("units");
     assert_eq!(structure.faults, []);
-    assert_eq!(structure.units.len(), departments.len());
-    for unit in &structure.units {
+    // Several companies are units above the departments; with one there is none.
+    let companies = rpc.companies().await;
+    let (above, units): (Vec<_>, Vec<_>) = structure
+        .units
+        .iter()
+        .partition(|unit| unit.external_id.starts_with("company:"));
+    let several = companies.len() > 1;
+    assert_eq!(above.len(), if several { companies.len() } else { 0 });
+    assert_eq!(units.len(), departments.len());
+    for unit in units {
         let row = &departments[&unit.external_id.parse().expect("a number")];
         assert_eq!(Some(unit.name.as_str()), row["name"].as_str());
-        assert_eq!(unit.parent, id(&row["parent_id"]));
+        let company = id(&row["company_id"]).filter(|_| several);
+        let company = company.map(|company| format!("company:{company}"));
+        assert_eq!(unit.parent, id(&row["parent_id"]).or(company));
         assert_eq!(
             unit.heads,
             id(&row["manager_id"]).into_iter().collect::<Vec<_>>()
@@ -580,13 +604,59 @@ async fn clients(
     (clients.collect(), faults, mark)
 }
 
+/// Nearly ten minutes from now, so that a pull from then reads what changes from about now on.
+fn later() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a running Odoo has no other clock"
+    )]
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    let later = now + chrono::TimeDelta::seconds(597);
+    later.format("%F %T").to_string()
+}
+
 fn money(value: &Json) -> Decimal {
     let text = value.as_number().expect("a number").to_string();
     text.parse::<Decimal>().expect("money").round_dp(2)
 }
 
+/// What an employee of Odoo finds in the books.
+struct Books {
+    partners: BTreeMap<i64, Json>,
+    /// The receivable lines that are posted and not settled.
+    open: BTreeMap<i64, Json>,
+}
+
+impl Rpc {
+    async fn books(&self) -> Books {
+        let fields = ["name", "customer_rank", "is_company", "parent_id"];
+        let mut partners = self.all("res.partner", &fields).await;
+        partners.retain(|_, row| {
+            row["customer_rank"].as_i64() > Some(0)
+                && (row["is_company"] == true || row["parent_id"] == false)
+        });
+        let fields = [
+            "partner_id",
+            "company_id",
+            "account_type",
+            "parent_state",
+            "reconciled",
+            "amount_residual",
+            "move_name",
+            "move_id",
+        ];
+        let mut open = self.all("account.move.line", &fields).await;
+        open.retain(|_, line| {
+            line["account_type"] == "asset_receivable"
+                && line["parent_state"] == "posted"
+                && line["reconciled"] == false
+        });
+        Books { partners, open }
+    }
+}
+
 #[tokio::test]
-async fn clients_owe_what_odoo_says_and_a_payment_comes_with_the_next_pull() {
+async fn clients_owe_what_odoo_says() {
     let Some((
         Odoos {
             full,
@@ -598,98 +668,116 @@ async fn clients_owe_what_odoo_says_and_a_payment_comes_with_the_next_pull() {
     else {
         return;
     };
-    let fields = [
-        "name",
-        "credit",
-        "property_payment_term_id",
-        "email",
-        "customer_rank",
-        "is_company",
-        "parent_id",
-    ];
-    let mut partners = rpc.all("res.partner", &fields).await;
-    partners.retain(|_, row| {
-        row["customer_rank"].as_i64() > Some(0)
-            && (row["is_company"] == true || row["parent_id"] == false)
-    });
+    let Books {
+        partners,
+        open: lines,
+    } = rpc.books().await;
+    let companies = rpc.companies().await;
     assert!(partners.len() >= 4, "the demo company has customers");
-    let (found, faults, mark) = clients(&full, None).await;
+    let (found, faults, _) = clients(&full, None).await;
     assert_eq!(faults, [""; 0]);
     assert_eq!(found.len(), partners.len());
-    let lines = rpc
-        .all(
-            "account.move.line",
-            &[
-                "partner_id",
-                "account_type",
-                "parent_state",
-                "reconciled",
-                "amount_residual",
-                "move_name",
-                "date_maturity",
-            ],
-        )
-        .await;
     for (key, row) in &partners {
         let client = &found[&key.to_string()];
         assert_eq!(Some(client.name.as_str()), row["name"].as_str());
-        let [account] = client.accounts.as_slice() else {
-            panic!("{key}: {:?}", client.accounts)
-        };
-        assert_eq!(account.currency, "USD");
-        assert_eq!(account.balance, money(&row["credit"]), "{key}");
-        assert_eq!(
-            account.terms.as_deref(),
-            row["property_payment_term_id"][1].as_str()
-        );
-        let open = lines.values().filter(|line| {
-            line["partner_id"][0].as_i64() == Some(*key)
-                && line["account_type"] == "asset_receivable"
-                && line["parent_state"] == "posted"
-                && line["reconciled"] == false
-        });
-        let mut open: Vec<_> = open
-            .map(|line| (line["id"].to_string(), money(&line["amount_residual"])))
-            .collect();
-        let mut items: Vec<_> = account
-            .open_items
-            .iter()
-            .map(|item| (item.external_id.clone(), item.open))
-            .collect();
-        open.sort();
-        items.sort();
-        assert_eq!(items, open, "{key}");
-        assert_eq!(
-            account.balance,
-            account.open_items.iter().map(|item| item.open).sum(),
-            "{key}"
-        );
-        assert!(account.open_items.is_sorted_by_key(|item| item.due));
-        assert!(!account.payment_options.is_empty());
+        assert_eq!(client.accounts.len(), companies.len(), "{key}");
+        for (account, company) in client.accounts.iter().zip(&companies) {
+            let unit = (companies.len() > 1).then(|| format!("company:{company}"));
+            assert_eq!(account.company, unit);
+            assert_eq!(account.currency, "USD");
+            let fields = ["credit", "property_payment_term_id"];
+            let context = json!({"fields": fields, "context": {"allowed_company_ids": [company]}});
+            let row = rpc
+                .call("res.partner", "read", json!([[key]]), context)
+                .await;
+            assert_eq!(account.balance, money(&row[0]["credit"]), "{key}");
+            let terms = row[0]["property_payment_term_id"][1].as_str();
+            assert_eq!(account.terms.as_deref(), terms);
+            let open = lines
+                .values()
+                .filter(|line| line["partner_id"][0] == *key && line["company_id"][0] == *company);
+            let mut open: Vec<_> = open
+                .map(|line| (line["id"].to_string(), money(&line["amount_residual"])))
+                .collect();
+            let mut items: Vec<_> = account
+                .open_items
+                .iter()
+                .map(|item| (item.external_id.clone(), item.open))
+                .collect();
+            open.sort();
+            items.sort();
+            assert_eq!(items, open, "{key}");
+            let sum = account.open_items.iter().map(|item| item.open).sum();
+            assert_eq!(account.balance, sum, "{key}");
+            let days = |item: &Item| item.due.unwrap_or(item.date);
+            assert!(account.open_items.is_sorted_by_key(days));
+            assert!(!account.payment_options.is_empty());
+        }
     }
     assert_eq!(clients(&older, None).await.0, found, "over JSON-RPC");
     let (less, faults, _) = clients(&limited, None).await;
-    assert_eq!(less.len(), found.len());
+    assert!(less.len() >= 4);
     assert!(less.values().all(|client| client.accounts.is_empty()));
     assert!(faults[0].contains("Invoicing"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn what_moves_in_the_books_brings_its_client() {
+    let Some((Odoos { full, .. }, rpc)) = connect() else {
+        return;
+    };
+    let Books { partners, open } = rpc.books().await;
+    let (before, _, mark) = clients(&full, None).await;
+    let mark = mark.expect("a page");
+    let parts = mark.0.split('/').map(|_| later()).collect::<Vec<_>>();
+    let now = Watermark(parts.join("/"));
+    assert_eq!(clients(&full, Some(now.clone())).await.0.len(), 0);
+    // The first company's, which the demo data are made for.
+    let of = |kind: &'static str| {
+        open.iter().filter(move |(_, line)| {
+            let name = line["move_name"].as_str().unwrap_or_default();
+            name.starts_with(kind) && line["company_id"][0] == 1
+        })
+    };
+
+    // A credit note is set off against an invoice: the balance stays, the items do not.
+    let pair = of("RINV/").find_map(|(note, row)| {
+        let client = row["partner_id"][0]
+            .as_i64()
+            .filter(|id| partners.contains_key(id))?;
+        let mut invoices = of("INV/").filter(|(_, line)| line["partner_id"][0] == client);
+        Some((client, note, invoices.next()?.0))
+    });
+    let (client, note, invoice) = pair.expect("a credit note and an invoice of one client");
+    let pair = json!([[note, invoice]]);
+    rpc.call("account.move.line", "reconcile", pair, json!({}))
+        .await;
+    let (after, _, _) = clients(&full, Some(now)).await;
+    let [before, after] =
+        [&before, &after].map(|clients| &clients[&client.to_string()].accounts[0]);
+    assert_eq!(after.balance, before.balance);
+    assert_ne!(after.open_items, before.open_items);
 
     // A client pays part of an invoice.
-    let move_lines = rpc
-        .all(
-            "account.move",
-            &["partner_id", "move_type", "state", "amount_residual"],
-        )
-        .await;
-    let (invoice, row) = move_lines
-        .iter()
-        .find(|(_, row)| {
-            row["move_type"] == "out_invoice"
-                && row["state"] == "posted"
-                && row["amount_residual"].as_f64() > Some(200.0)
-        })
-        .expect("an open invoice");
-    let client = row["partner_id"][0].to_string();
-    let before = found[&client].accounts[0].balance;
+    let Books { open, .. } = rpc.books().await;
+    let owed = open.values().find(|line| {
+        line["company_id"][0] == 1
+            && line["move_name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("INV/"))
+            && money(&line["amount_residual"]) > Decimal::from(200)
+            && line["partner_id"][0]
+                .as_i64()
+                .is_some_and(|id| partners.contains_key(&id))
+    });
+    let owed = owed.expect("an open invoice");
+    let client = owed["partner_id"][0].to_string();
+    let (before, _, mark) = clients(&full, Some(mark)).await;
+    let before = match before.get(&client) {
+        Some(client) => client.accounts[0].balance,
+        None => clients(&full, None).await.0[&client].accounts[0].balance,
+    };
+    let invoice = &owed["move_id"][0];
     let context = json!({"context": {"active_model": "account.move", "active_ids": [invoice]}});
     let payment = json!([{"amount": 100.1, "payment_date": "2026-11-20"}]);
     let register = rpc
@@ -703,26 +791,31 @@ async fn clients_owe_what_odoo_says_and_a_payment_comes_with_the_next_pull() {
     let register = register
         .as_array()
         .map_or(register.clone(), |ids| ids[0].clone());
+    let pay = json!([[register]]);
     rpc.call(
         "account.payment.register",
         "action_create_payments",
-        json!([[register]]),
+        pay,
         context,
     )
     .await;
     let (found, _, _) = clients(&full, mark).await;
     let account = &found[&client].accounts[0];
-    assert_eq!(
-        account.balance,
-        before - "100.10".parse::<Decimal>().expect("money")
-    );
-    let paid = account
+    let paid = "100.10".parse::<Decimal>().expect("money");
+    assert_eq!(account.balance, before - paid);
+    let payment = account
         .payments
         .iter()
-        .find(|payment| payment.amount.to_string() == "100.10")
-        .expect("the payment");
-    assert_eq!(paid.date.to_string(), "2026-11-20");
-    assert!(paid.reference.starts_with('P'), "{}", paid.reference);
+        .find(|payment| payment.amount == paid);
+    let payment = payment.expect("the payment");
+    assert_eq!(
+        (
+            payment.date.to_string().as_str(),
+            payment.amount.to_string().as_str()
+        ),
+        ("2026-11-20", "100.10")
+    );
+    assert!(payment.reference.starts_with('P'), "{}", payment.reference);
 }
 
 async fn tickets(
@@ -862,7 +955,8 @@ async fn each_company_is_a_unit_and_has_books_of_its_own() {
             json!({"name": "Northwind Foundry", "currency_id": euro}),
         )
         .await;
-    let both = json!([own[0], company]);
+    let mut both = own.clone();
+    both.as_array_mut().expect("ids").push(json!(company));
     rpc.write("res.users", admin, json!({"company_ids": [[6, 0, both]]}))
         .await;
     let within = json!({"context": {"allowed_company_ids": [company]}});
@@ -895,6 +989,11 @@ async fn each_company_is_a_unit_and_has_books_of_its_own() {
         json!({"name": "Siri Dahl", "company_id": company}),
     )
     .await;
+    // Whose superior is the key's own user: Odoo shows her to them whatever the company.
+    let superior = json!([[["user_id", "=", admin]]]);
+    let superior = rpc.call("hr.employee", "search", superior, json!({})).await;
+    rpc.write("hr.employee", alone, json!({"parent_id": superior[0]}))
+        .await;
     let client = make(
         "res.partner",
         json!({"name": "Fjord Ferries", "is_company": true, "customer_rank": 1}),
@@ -936,7 +1035,7 @@ async fn each_company_is_a_unit_and_has_books_of_its_own() {
         ("Northwind Foundry", None)
     );
     assert_eq!(find(&department.to_string()).parent.as_ref(), Some(&unit));
-    let first = format!("company:{}", own[0]);
+    let first = "company:1".to_owned();
     assert!(
         units
             .iter()
@@ -948,24 +1047,21 @@ async fn each_company_is_a_unit_and_has_books_of_its_own() {
     assert!(workers.len() > 20);
     let (found, _, _) = clients(&odoo, None).await;
     let accounts = &found[&client.to_string()].accounts;
-    let told: Vec<_> = accounts
-        .iter()
-        .map(|account| {
-            (
-                account.company.as_deref(),
-                account.currency.as_str(),
-                account.balance.to_string(),
-                account.open_items.len(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            (Some(first.as_str()), "USD", "0.00".to_owned(), 0),
-            (Some(unit.as_str()), "EUR", "1234.56".to_owned(), 1)
-        ]
-    );
+    assert_eq!(accounts.len(), rpc.companies().await.len());
+    for account in accounts {
+        let here = account.company.as_ref() == Some(&unit);
+        let told = (
+            account.currency.as_str(),
+            account.balance.to_string(),
+            account.open_items.len(),
+        );
+        let expected = if here {
+            ("EUR", "1234.56".to_owned(), 1)
+        } else {
+            ("USD", "0.00".to_owned(), 0)
+        };
+        assert_eq!(told, expected);
+    }
 
     // One company chosen, by name and over the older way: no one else is read.
     let name = [("companies", "northwind foundry")];
@@ -1011,6 +1107,17 @@ async fn each_company_is_a_unit_and_has_books_of_its_own() {
             .starts_with("companies names “northwind foundry”"),
         "{gone}"
     );
+    let left = rpc.open(&[]);
+    assert!(!pull(&left, None, &[]).await.0.contains_key(&alone));
+    let ids = left.worker_ids().await.expect("ids").ids;
+    assert!(!ids.contains(&alone.to_string()));
+    // Odoo itself would stumble over her from now on.
+    rpc.write("res.users", admin, json!({"company_ids": [[6, 0, both]]}))
+        .await;
+    rpc.write("hr.employee", alone, json!({"parent_id": false}))
+        .await;
+    rpc.write("res.users", admin, json!({"company_ids": [[6, 0, own]]}))
+        .await;
 }
 
 #[tokio::test]

@@ -177,6 +177,7 @@ impl Odoo {
     /// on, then the ways to pay into its accounts.
     async fn payment_options(&self) -> Result<BTreeMap<i64, Vec<String>>, Error> {
         let mut options: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        let companies = self.scope().await?.ids();
         let ways = [
             ("payment.provider", json!(["state", "=", "enabled"])),
             (
@@ -186,8 +187,10 @@ impl Odoo {
         ];
         for (model, which) in ways {
             let fields = json!(["display_name", "company_id"]);
+            // Without it one account of a company that is closed to the user ends the answer.
+            let own = json!(["company_id", "in", companies]);
             let rows = match self
-                .all(model, vec![which], fields, LINE_ROWS, json!({}))
+                .all(model, vec![which, own], fields, LINE_ROWS, json!({}))
                 .await
             {
                 // Only an administrator of Odoo sees the providers; without the app there are none.

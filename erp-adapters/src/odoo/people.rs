@@ -165,7 +165,8 @@ impl Odoo {
         let others = others.into_iter().filter(|name| all.contains_key(*name));
         view.others.extend(others);
         // `fields_get` may name fields that a read then refuses as a whole.
-        let body = json!({"domain": [], "fields": view.names(), "limit": 1});
+        let domain = self.within().await?;
+        let body = json!({"domain": domain, "fields": view.names(), "limit": 1});
         self.rows(model, body).await?;
         Ok(view)
     }

@@ -86,14 +86,15 @@ impl Odoo {
 impl Odoo {
     /// What rows have to be like to be of the companies that are read.
     ///
-    /// A narrower `allowed_company_ids` will not do: Odoo still finds people of
-    /// other companies then, whose contracts it refuses to read, and with them
-    /// the whole answer.
+    /// Leaving it to Odoo will not do: a user finds the own manager and reports
+    /// in companies that are closed to them, is refused their contracts, and
+    /// with them the whole answer. A narrower `allowed_company_ids` does that to
+    /// administrators as well.
     pub(super) async fn within(&self) -> Result<Vec<Json>, Error> {
-        if self.companies.is_empty() {
+        let ids = self.scope().await?.ids();
+        if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = self.scope().await?.ids();
         Ok(vec![
             json!("|"),
             json!(["company_id", "in", ids]),
