@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::http::Uri;
+use chrono_tz::Tz;
 use erp_adapters::Guard;
 use figment::{
     Figment,
@@ -24,7 +25,7 @@ struct Setting {
     allowed: &'static str,
 }
 
-const SETTINGS: [Setting; 9] = [
+const SETTINGS: [Setting; 10] = [
     setting(
         "listen",
         "an address and port, such as 127.0.0.1:8080; port 0 is any free one",
@@ -53,6 +54,10 @@ const SETTINGS: [Setting; 9] = [
         "names (erp.internal), addresses (10.1.2.3) and networks (10.0.0.0/8) with commas between",
     ),
     setting("organization", "a name of 1 to 80 characters"),
+    setting(
+        "timezone",
+        "a zone of the IANA database such as Europe/Oslo, whose midnight begins the organization’s days",
+    ),
     setting(
         "trusted_proxies",
         "addresses and networks (10.0.0.0/8) with commas between",
@@ -91,6 +96,8 @@ pub struct Config {
     pub guard: Guard,
     /// The organization's name.
     pub organization: Option<String>,
+    /// Where the organization's days begin: who starts or leaves does so at its midnight.
+    pub timezone: Tz,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// What is logged, as `tracing_subscriber` filters it.
@@ -166,7 +173,9 @@ impl Config {
             })
             .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("optimus.sqlite").display()));
         let nats_url = read.get("nats_url", |text| {
-            let known = ["nats://", "tls://"].iter().any(|scheme| text.starts_with(scheme));
+            let known = ["nats://", "tls://"]
+                .iter()
+                .any(|scheme| text.starts_with(scheme));
             (known && text.parse::<async_nats::ServerAddr>().is_ok()).then(|| text.to_owned())
         });
         Self {
@@ -183,6 +192,9 @@ impl Config {
                 let text = domain::text::line("organization", text, 80).ok()?;
                 Some(text).filter(|text| !text.is_empty())
             }),
+            timezone: read
+                .get("timezone", |text| text.parse().ok())
+                .unwrap_or(Tz::UTC),
             trusted_proxies: read
                 .get("trusted_proxies", |text| {
                     list(text).map(Network::parse).collect()
@@ -397,6 +409,7 @@ mod tests {
         );
         assert!(config.database_url.ends_with("/data/optimus.sqlite"));
         assert_eq!(config.public_url, None);
+        assert_eq!(config.timezone, Tz::UTC);
     }
 
     #[test]
@@ -418,6 +431,7 @@ mod tests {
             assert!(wrong(&[("OPTIMUS_PUBLIC_URL", url)]).contains(url), "{url}");
         }
         assert!(wrong(&[("OPTIMUS_LOG", "server=loud")]).contains("server=loud"));
+        assert!(wrong(&[("OPTIMUS_TIMEZONE", "Mars/Olympus")]).contains("Europe/Oslo"));
         let both = wrong(&[("OPTIMUS_LISTEN", "x"), ("OPTIMUS_TRUSTED_PROXIES", "y")]);
         assert_eq!(both.lines().count(), 2, "{both}");
     }
@@ -447,8 +461,7 @@ mod tests {
         ]);
         assert!(!wrong.contains("s3cret"), "{wrong}");
         assert!(
-            wrong.contains("OPTIMUS_DATABASE_URL")
-                && wrong.contains("allowed: nats://"),
+            wrong.contains("OPTIMUS_DATABASE_URL") && wrong.contains("allowed: nats://"),
             "{wrong}"
         );
     }

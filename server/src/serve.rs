@@ -56,6 +56,7 @@ pub async fn open(config: &Config, env: Env, cost: Cost) -> anyhow::Result<Opene
     let store = Store::open_with(db, env, keys, cost)
         .await
         .context("the database cannot be read")?;
+    store.keep_days_of(config.timezone);
     Ok(Opened {
         data_dir,
         store,

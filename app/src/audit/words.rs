@@ -21,11 +21,12 @@ pub(super) struct Told {
 }
 
 /// Kinds of act to filter by: the beginning of the action, and the word for it.
-pub(super) const ACTS: [(&str, &str); 12] = [
+pub(super) const ACTS: [(&str, &str); 13] = [
     ("review.", "Reviews"),
     ("profile.", "Profiles"),
     ("correction.", "Corrections"),
     ("person.", "Joining and leaving"),
+    ("delegate.", "Stand-ins"),
     ("policy.", "Rules"),
     ("account.", "Sign-in and roles"),
     ("account.sign_in_failed", "Refused sign-ins"),
@@ -57,6 +58,7 @@ pub(super) fn subject(named: &NamedEntry) -> Option<String> {
         Some(("person", _)) => Some("somebody who is gone".to_owned()),
         Some(("policy", "attribute_rules")) => Some("the sourcing rules".to_owned()),
         Some(("policy", "oversight")) => Some("the oversight policy".to_owned()),
+        Some(("policy", "source_priority")) => Some("the order of sources".to_owned()),
         Some(("policy", "corrections")) => Some("the corrections policy".to_owned()),
         Some((kind, id)) => Some(format!("{} {id}", kind.replace('_', " "))),
         None => None,
@@ -271,6 +273,26 @@ pub(super) fn told(named: &NamedEntry) -> Told {
             format!("{whom} left"),
             Some("Sign-in ended, the content stays".to_owned()),
         ),
+        "person.unlinked" => (
+            "Decision",
+            Tone::Neutral,
+            format!("Took a record of a source from {whom}"),
+            text(detail, "external_id").map(|id| format!("Record {id}")),
+        ),
+        "delegate.set" => (
+            "Stand-in",
+            Tone::Neutral,
+            format!("Named who stands in for {whom}"),
+            text(detail, "from")
+                .zip(text(detail, "until"))
+                .map(|(from, until)| format!("{from} to {until}")),
+        ),
+        "delegate.ended" => (
+            "Stand-in",
+            Tone::Neutral,
+            format!("Ended that somebody stands in for {whom}"),
+            None,
+        ),
         "person.linked" => (
             "Decision",
             Tone::Neutral,
@@ -333,13 +355,24 @@ pub(super) fn told(named: &NamedEntry) -> Told {
                 None,
             )
         }
+        "source.asked_again" => {
+            let record = text(detail, "external_id").unwrap_or("?");
+            let what = format!("Took the decision about record {record} back");
+            ("Decision", Tone::Neutral, what, None)
+        }
+        "source.correlation_set" => (
+            "Source",
+            Tone::Neutral,
+            "Set by what new records are told".to_owned(),
+            None,
+        ),
         "source.decided" => {
             let record = text(detail, "external_id").unwrap_or("?");
-            let new = detail.get("decision").and_then(|one| text(one, "decision")) == Some("new");
-            let what = if new {
-                "somebody new"
-            } else {
-                "somebody who is known"
+            let decided = detail.get("decision").and_then(|one| text(one, "decision"));
+            let what = match decided {
+                Some("new") => "somebody new",
+                Some("ignore") => "nobody to take in",
+                _ => "somebody who is known",
             };
             (
                 "Decision",

@@ -4,7 +4,10 @@ use axum::{Router, extract::Query, response::Response, routing::get};
 use domain::{EmployeeId, org::Finding};
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::org::{NamedFinding, Node, Place};
+use store::{
+    org::{NamedFinding, Node, Place, StandIn},
+    people::PersonCard,
+};
 
 use crate::{
     edge::{AppError, Visit, face},
@@ -193,6 +196,16 @@ fn Selected(place: Place) -> impl IntoView {
     } else {
         chain.join(", ")
     };
+    let names = |people: &[PersonCard]| {
+        let names: Vec<_> = people.iter().map(|one| one.display_name.clone()).collect();
+        names.join(", ")
+    };
+    let (dotted, also) = (names(&place.dotted), names(&place.dotted_reports));
+    let standing = |ones: &[StandIn]| {
+        let ones: Vec<_> = ones.iter().map(|one| one.person.clone()).collect();
+        names(&ones)
+    };
+    let (away, stands_in) = (standing(&place.stand_ins), standing(&place.stands_in_for));
     let below = match place.oversees {
         0 => "Nobody".to_owned(),
         n => counted(u64::from(n), "person", "people"),
@@ -202,6 +215,10 @@ fn Selected(place: Place) -> impl IntoView {
             <Facts>
                 <Fact label="Oversees">{below}</Fact>
                 <Fact label="Chain">{chain}</Fact>
+                {(!dotted.is_empty()).then(|| view! { <Fact label="Also reports to">{dotted}</Fact> })}
+                {(!also.is_empty()).then(|| view! { <Fact label="Dotted line from">{also}</Fact> })}
+                {(!away.is_empty()).then(|| view! { <Fact label="Stood in for by">{away}</Fact> })}
+                {(!stands_in.is_empty()).then(|| view! { <Fact label="Stands in for">{stands_in}</Fact> })}
                 <Fact label="Profile">
                     <a href=format!("/people/{}", person.id)>{format!("Open {}", person.display_name)}</a>
                 </Fact>
@@ -312,6 +329,23 @@ pub(crate) fn finding(named: &NamedFinding) -> (&'static str, String) {
             "Missing manager",
             format!("{who} reports to “{reference}”, who is not here."),
         ),
+        Finding::VacantManager { post, above, .. } => {
+            let who = people.first().copied().unwrap_or("Somebody");
+            match (above, people.get(1)) {
+                (Some(_), Some(next)) => (
+                    "Vacant post",
+                    format!(
+                        "{who} reports to the post “{post}”, which nobody holds. Until it is taken, {next} is next above."
+                    ),
+                ),
+                _ => (
+                    "Vacant post",
+                    format!(
+                        "{who} reports to the post “{post}”, which nobody holds and nobody is above. Until then, nobody oversees {who}."
+                    ),
+                ),
+            }
+        }
         Finding::SeveralHeads { .. } => (
             "Several heads",
             format!("{units} has more than one head: {who}."),

@@ -8,8 +8,10 @@ use axum::{
 
 use crate::portal::Portal;
 
+mod delegate;
 mod directory;
 mod edit;
+mod history;
 mod profile;
 
 /// Largest form with a photo in it, in bytes.
@@ -20,6 +22,12 @@ pub fn routes() -> Router<Portal> {
     Router::new()
         .route("/people", get(directory::show))
         .route("/people/{id}", get(profile::show))
+        .route(
+            "/people/{id}/delegate",
+            get(delegate::show).post(delegate::set),
+        )
+        .route("/people/{id}/delegate/end", post(delegate::end))
+        .route("/people/{id}/history", get(history::show))
         .route("/people/{id}/edit", get(edit::show).post(edit::save))
         .route(
             "/people/{id}/photo",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{extract::Path, response::Response};
 use chrono::NaiveDate;
 use domain::{
-    Attribute, EmployeeId, Relation, Value,
+    Action, Attribute, EmployeeId, Relation, Value,
     attribute::{Group, Kind},
     correction::State,
     sourcing::{Origin, Strength, Why as Reason},
@@ -13,6 +13,8 @@ use domain::{
 use leptos::prelude::*;
 use store::{
     correction::{Correction, Prospect},
+    org::{Place, StandIn},
+    people::PersonCard,
     profile::{Profile, ProfileValue, RuleInfo},
 };
 
@@ -33,7 +35,10 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
     let store = &visit.portal.store;
     let profile = store.profile(&visit.viewer, who).await?;
     let place = store.place(&visit.viewer, who).await.ok();
-    let reviewable = profile.relation == Relation::Superior;
+    let reviewable = profile.relation == Relation::Superior
+        || store.review_way(&visit.viewer, who).await?.is_some();
+    let delegates = place.as_ref().is_some_and(|place| place.oversees > 0)
+        && visit.viewer.may(profile.relation, Action::SetDelegate);
     let looks = if profile.relation == Relation::Myself {
         store.looked_at(&visit.viewer, None).await?.items.len() as u64
     } else {
@@ -68,6 +73,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
             let team = place.as_ref().map_or(0, |place| u64::from(place.oversees));
             let mut tabs = vec![Tab::new("Profile", format!("/people/{}", person.id), true)];
             tabs.push(Tab::new("Team", format!("/org?person={}", person.id), false).counted(team, "people"));
+            tabs.push(Tab::new("History", format!("/people/{}/history", person.id), false));
             if mine {
                 tabs.push(
                     Tab::new("Corrections", "/corrections?of=mine", false)
@@ -122,9 +128,20 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                                             </li>
                                         }
                                     })}
+                                {place.as_ref().map(|place| beside_the_line(place, &reader))}
                             </ul>
                         </div>
                         <div class="profile-head__actions">
+                            {delegates
+                                .then(|| {
+                                    view! {
+                                        <LinkButton
+                                            text="Who stands in"
+                                            href=format!("/people/{}/delegate", person.id)
+                                            icon=Some(Glyph::Calendar)
+                                        />
+                                    }
+                                })}
                             {if mine {
                                 view! {
                                     <LinkButton
@@ -225,6 +242,48 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
             }
         })
         .await
+}
+
+/// Superiors by dotted line, and who stands in for whom today.
+fn beside_the_line(place: &Place, reader: &Reader) -> AnyView {
+    let line = |glyph, before: &'static str, people: Vec<(PersonCard, String)>| {
+        let names = people
+            .into_iter()
+            .enumerate()
+            .map(|(at, (person, after))| {
+                let href = format!("/people/{}", person.id);
+                view! { {(at > 0).then_some(", ")} <a href=href>{person.display_name}</a> {after} }
+            })
+            .collect_view();
+        view! {
+            <li>
+                <Icon glyph=glyph size=16 />
+                <span>{before} " " {names}</span>
+            </li>
+        }
+        .into_any()
+    };
+    let dotted: Vec<_> = place
+        .dotted
+        .iter()
+        .map(|person| (person.clone(), String::new()))
+        .collect();
+    let until = |ones: &[StandIn]| -> Vec<_> {
+        let until = |one: &StandIn| {
+            let day = one.until.map(|day| reader.locale.long_date(day));
+            day.map(|day| format!(" until {day}")).unwrap_or_default()
+        };
+        ones.iter()
+            .map(|one| (one.person.clone(), until(one)))
+            .collect()
+    };
+    let (away, stands_in) = (until(&place.stand_ins), until(&place.stands_in_for));
+    view! {
+        {(!dotted.is_empty()).then(|| line(Glyph::Org, "Also reports to", dotted))}
+        {(!away.is_empty()).then(|| line(Glyph::Calendar, "Away, stood in for by", away))}
+        {(!stands_in.is_empty()).then(|| line(Glyph::Calendar, "Stands in for", stands_in))}
+    }
+    .into_any()
 }
 
 /// The time of day where somebody is.
@@ -468,6 +527,18 @@ fn provenance(
         );
         side(text, from, erp_shown || resolved.why == Reason::EmptyWins)
     });
+    let others = value
+        .others
+        .iter()
+        .map(|other| {
+            let text = other.value.as_ref().map_or_else(
+                || "Empty".to_owned(),
+                |says| written(value.attribute, says, profile, reader),
+            );
+            let read = reader.moment_in_sentence(other.synced_at);
+            side(text, format!("{}, read {read}", other.source_name), false)
+        })
+        .collect();
     let own = value.own.as_ref().map(|own| {
         let who = if mine { "You" } else { "The person" };
         let from = format!("{who}, {}", reader.moment_in_sentence(own.edited_at));
@@ -488,6 +559,7 @@ fn provenance(
         ring,
         chip: chip.to_owned(),
         erp,
+        others,
         own,
         rule: rule(&value.rule, value.attribute, reader),
         lifted: (has_both && resolved.origin == Origin::Erp).then(|| {
@@ -499,15 +571,18 @@ fn provenance(
             .to_owned()
         }),
     };
-    match ask {
-        Some(ask) => view! {
-            <WhyCard why=why>
-                <a href=ask>"Ask for a correction"</a>
-            </WhyCard>
-        }
-        .into_any(),
-        None => view! { <WhyCard why=why /> }.into_any(),
+    let past = format!(
+        "/people/{}/history?attribute={}",
+        profile.person.id,
+        value.attribute.name()
+    );
+    view! {
+        <WhyCard why=why>
+            {ask.map(|ask| view! { <a href=ask>"Ask for a correction"</a> })}
+            <a href=past>"History"</a>
+        </WhyCard>
     }
+    .into_any()
 }
 
 /// A rule in one sentence with its number and who set it.

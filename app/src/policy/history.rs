@@ -1,11 +1,19 @@
 //! Every version of a policy: what it said, who set it when and why, and the way back to it.
 
 use axum::{extract::Path, response::Response};
-use domain::{policy::Kind, review::Oversight, sourcing::Rules};
+use domain::{
+    correction::Corrections,
+    policy::Kind,
+    review::Oversight,
+    sourcing::{Priority, Rules},
+};
 use leptos::prelude::*;
 use store::{org::UnitInfo, policy::HistoryEntry, source::Source};
 
-use super::{admitted, oversight as oversight_words, rules as rule_words};
+use super::{
+    admitted, corrections as correction_words, oversight as oversight_words,
+    priority as priority_words, rules as rule_words,
+};
 use crate::{
     edge::{AppError, Posted, Visit, answer},
     ui::{
@@ -90,7 +98,7 @@ pub async fn oversight(visit: Visit) -> Result<Response, AppError> {
                     .and_then(|id| units.iter().find(|unit| unit.id == id));
                 let unit = unit.map_or("The whole organization", |unit| &unit.name);
                 let state = if rule.on { "reviews allowed" } else { "off" };
-                let when = oversight_words::when(rule.when).to_lowercase();
+                let when = oversight_words::who(rule).to_lowercase();
                 let days = format::counted(u64::from(rule.max_days), "day", "days");
                 format!(
                     "{unit}: {state}, {when}, at most {days}. The person learns {}.",
@@ -106,10 +114,50 @@ pub async fn oversight(visit: Visit) -> Result<Response, AppError> {
     page(visit, Kind::Oversight, told).await
 }
 
+/// `GET /console/source-order/history`
+pub async fn priority(visit: Visit) -> Result<Response, AppError> {
+    admitted(&visit)?;
+    let store = &visit.portal.store;
+    let history = store.source_priority_history(&visit.viewer).await?;
+    let sources = store.source_names(&visit.viewer).await?;
+    let reader = visit.reader;
+    let lines = |priority: &Priority| priority_words::lines(priority, &sources);
+    let told = history
+        .into_iter()
+        .map(|entry| told(entry, &reader, lines))
+        .collect();
+    page(visit, Kind::SourcePriority, told).await
+}
+
+/// `GET /console/corrections/history`
+pub async fn corrections(visit: Visit) -> Result<Response, AppError> {
+    admitted(&visit)?;
+    let store = &visit.portal.store;
+    let history = store.corrections_policy_history(&visit.viewer).await?;
+    let reader = visit.reader;
+    let lines = |policy: &Corrections| {
+        let named = policy.attributes.iter().map(|(attribute, approver)| {
+            let name = words::attribute(*attribute);
+            format!("{name}: {}", correction_words::approver(*approver))
+        });
+        let otherwise = correction_words::approver(policy.otherwise);
+        named
+            .chain([format!("Everything else: {otherwise}")])
+            .collect()
+    };
+    let told = history
+        .into_iter()
+        .map(|entry| told(entry, &reader, lines))
+        .collect();
+    page(visit, Kind::Corrections, told).await
+}
+
 async fn page(visit: Visit, kind: Kind, versions: Vec<Told>) -> Result<Response, AppError> {
     let (title, home, door) = match kind {
         Kind::AttributeRules => ("Sourcing rules", "/console/rules", Door::Rules),
         Kind::Oversight => ("Oversight", "/console/oversight", Door::Oversight),
+        Kind::SourcePriority => ("Order of sources", "/console/source-order", Door::Rules),
+        Kind::Corrections => ("Corrections", "/console/corrections", Door::Rules),
     };
     visit
         .page(&format!("Versions of {}", title.to_lowercase()), door, move || {
@@ -193,6 +241,8 @@ pub async fn roll_back(
     let (kind, home) = match kind.as_str() {
         "attribute_rules" => (Kind::AttributeRules, "/console/rules"),
         "oversight" => (Kind::Oversight, "/console/oversight"),
+        "corrections" => (Kind::Corrections, "/console/corrections"),
+        "source_priority" => (Kind::SourcePriority, "/console/source-order"),
         _ => return Err(AppError::not_found()),
     };
     let result = match (

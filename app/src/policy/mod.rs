@@ -1,4 +1,4 @@
-//! The policy console: sourcing rules and oversight, each with its history.
+//! The policy console: sourcing rules, the order of sources, oversight and corrections, each with its history.
 
 use axum::{
     Router,
@@ -13,8 +13,10 @@ use crate::{
     ui::{Tab, Tabs},
 };
 
+mod corrections;
 mod history;
 mod oversight;
+mod priority;
 mod rules;
 
 /// The pages and forms of policies.
@@ -27,6 +29,16 @@ pub fn routes() -> Router<Portal> {
             get(oversight::show).post(oversight::set),
         )
         .route("/console/oversight/history", get(history::oversight))
+        .route(
+            "/console/corrections",
+            get(corrections::show).post(corrections::set),
+        )
+        .route("/console/corrections/history", get(history::corrections))
+        .route(
+            "/console/source-order",
+            get(priority::show).post(priority::set),
+        )
+        .route("/console/source-order/history", get(history::priority))
         .route(
             "/console/policies/{kind}/roll-back",
             post(history::roll_back),
@@ -51,7 +63,9 @@ fn PolicyTabs(current: Kind) -> impl IntoView {
             label="Policies"
             tabs=vec![
                 tab("Sourcing", "/console/rules", Kind::AttributeRules),
+                tab("Order of sources", "/console/source-order", Kind::SourcePriority),
                 tab("Oversight", "/console/oversight", Kind::Oversight),
+                tab("Corrections", "/console/corrections", Kind::Corrections),
             ]
         />
     }

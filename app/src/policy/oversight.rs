@@ -55,6 +55,21 @@ pub(super) const fn when(when: When) -> &'static str {
     }
 }
 
+/// Who may review under a rule, in words.
+pub(super) fn who(rule: &OversightRule) -> String {
+    let mut words = when(rule.when).to_owned();
+    for (on, also) in [
+        (rule.dotted, "dotted-line superiors"),
+        (rule.delegates, "who stands in"),
+    ] {
+        if on {
+            words += ", ";
+            words += also;
+        }
+    }
+    words
+}
+
 /// When the reviewed learns of it, in words.
 pub(super) const fn notice(notice: Notice) -> &'static str {
     match notice {
@@ -89,7 +104,7 @@ pub async fn show(visit: Visit, Query(chosen): Query<Chosen>) -> Result<Response
                                 {rule.enforced.then(|| view! { " " <Badge text="Enforced" icon=Some(Glyph::Lock) /> })}
                             </th>
                             <td><Status text=state tone=tone /></td>
-                            <td class="hide-narrow">{when(rule.when)}</td>
+                            <td class="hide-narrow">{who(rule)}</td>
                             <td class="hide-medium">{notice(rule.notice)}</td>
                             <td class="num hide-narrow">{rule.max_days}</td>
                         </tr>
@@ -162,6 +177,8 @@ struct FormValues {
     max_days_error: Option<String>,
     notice: String,
     enforced: bool,
+    dotted: bool,
+    delegates: bool,
     note: String,
     note_error: Option<String>,
 }
@@ -203,6 +220,8 @@ impl FormValues {
                 },
             ),
             enforced: kept.checked("enforced", rule.is_some_and(|rule| rule.enforced)),
+            dotted: kept.checked("dotted", rule.is_some_and(|rule| rule.dotted)),
+            delegates: kept.checked("delegates", rule.is_some_and(|rule| rule.delegates)),
             note: kept.value("note", ""),
             note_error: kept.error("note"),
         }
@@ -237,6 +256,18 @@ fn Form(values: FormValues, units: Vec<UnitInfo>) -> impl IntoView {
                         Choice::new("now", "Who is above now"),
                     ]
                     selected=values.when
+                />
+                <Check
+                    label="Dotted-line superiors may review too"
+                    name="dotted"
+                    checked=values.dotted
+                    help="Whoever somebody also reports to in the source, of that person alone."
+                />
+                <Check
+                    label="Who stands in may review too"
+                    name="delegates"
+                    checked=values.delegates
+                    help="What the superior who is away may review, in that time, and never those above themselves. Each look names for whom."
                 />
                 <Check
                     label="Show the words of others around"
@@ -296,6 +327,8 @@ fn parse(posted: &Posted) -> Result<OversightRule, Violation> {
             other => return Err(unknown("notice", other, "at_once, at_the_end")),
         },
         enforced: posted.ticked("enforced"),
+        dotted: posted.ticked("dotted"),
+        delegates: posted.ticked("delegates"),
     })
 }
 

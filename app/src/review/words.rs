@@ -1,8 +1,11 @@
 //! How reviews and looks are said.
 
 use chrono::{DateTime, Duration, Utc};
-use domain::review::CATEGORIES;
-use store::review::{Look, Review};
+use domain::review::{By, CATEGORIES};
+use store::{
+    people::PersonCard,
+    review::{Look, Review},
+};
 
 use crate::ui::{
     Glyph,
@@ -29,13 +32,13 @@ pub(crate) fn category(name: &str) -> String {
     .to_owned()
 }
 
-/// Kind of reason and case.
+/// Kind of reason and case, and by which relation.
 pub(crate) fn why(review: &Review) -> String {
     let kind = category(&review.reason.category);
-    match &review.case {
-        Some(case) => format!("{kind}, case {case}"),
-        None => kind,
-    }
+    let case = review.case.as_ref().map(|case| format!("case {case}"));
+    let relation = relation(review.by, review.on_behalf_of.as_ref());
+    let all: Vec<_> = std::iter::once(kind).chain(case).chain(relation).collect();
+    all.join(", ")
 }
 
 /// The days of interest, the last one included.
@@ -64,8 +67,28 @@ pub(crate) fn ended_at(review: &Review) -> DateTime<Utc> {
     review.ended_at.unwrap_or(review.expires_at)
 }
 
-/// What was done in a look, without who.
+/// By which relation somebody looks, unless it is the chain of command.
+pub(crate) fn relation(by: By, on_behalf_of: Option<&PersonCard>) -> Option<String> {
+    match by {
+        By::Line => None,
+        By::Dotted => Some("as superior by dotted line".to_owned()),
+        By::Delegate(_) => {
+            let whom = on_behalf_of.map_or("somebody who is gone", |card| &card.display_name);
+            Some(format!("on behalf of {whom}"))
+        }
+    }
+}
+
+/// What was done in a look and by which relation, without who.
 pub(crate) fn what(look: &Look) -> String {
+    let done = done(look);
+    match relation(look.by, look.on_behalf_of.as_ref()) {
+        Some(relation) => format!("{done}, {relation}"),
+        None => done,
+    }
+}
+
+fn done(look: &Look) -> String {
     let messages = |count| counted(count, "message", "messages");
     match (look.what.as_str(), look.messages) {
         ("opened", _) => "Opened the review".to_owned(),

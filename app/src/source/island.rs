@@ -44,9 +44,10 @@ impl Standing {
             changed,
             leavers,
             undecided,
+            scheduled,
             ..
         } = self.totals;
-        joiners + returners + movers + changed + leavers + undecided
+        joiners + returners + movers + changed + leavers + undecided + scheduled
     }
 
     /// Which of the five phases it is in, or was in when it stopped; five when all are done.

@@ -4,24 +4,25 @@
 use std::time::Duration;
 
 use axum::{extract::Path, response::Response};
-use domain::{Action, Attribute, EmployeeId, SourceId, Violation};
+use domain::{Action, SourceId};
 use erp_adapters::Probe;
 use leptos::prelude::*;
-use store::{
-    run::Run,
-    source::{Decision, Source, Undecided},
-};
+use store::{run::Run, source::Source};
 
 use super::{
     form::{self, Typed},
+    limits,
+    people::{self, Who},
+    push::Pushed,
     router::manages,
-    words,
+    schedule, words,
 };
 use crate::{
-    edge::{AppError, Posted, Visit, answer, face, id},
+    edge::{AppError, Visit, id},
+    portal::open_source,
     ui::{
         Badge, Banner, Button, Card, Column, Crumb, Crumbs, Door, EmptyState, Fact, Facts, Glyph,
-        Hide, Look, PageHead, Person, Status, Table, Time, Tone,
+        Hide, LinkButton, Look, PageHead, Status, Table, Time, Tone,
         format::{self, Reader, counted},
     },
 };
@@ -42,9 +43,8 @@ pub async fn test(visit: Visit, Path(source): Path<String>) -> Result<Response, 
     manages(&visit)?;
     let source = SourceId(id(&source)?);
     let store = &visit.portal.store;
-    let kept = store.source(&visit.viewer, source).await?;
-    let settings = store.source_settings(&visit.viewer, source).await?;
-    let tested = match erp_adapters::open(&kept.kind, &settings, None, &visit.portal.site.guard) {
+    let guard = &visit.portal.site.guard;
+    let tested = match open_source(store, guard, &visit.viewer, source).await? {
         Err(error) => Err(error),
         Ok(adapter) => tokio::time::timeout(TEST, adapter.probe())
             .await
@@ -63,11 +63,17 @@ pub(super) async fn page(
     let store = &visit.portal.store;
     let source = store.source(&visit.viewer, source).await?;
     let runs = store.runs(&visit.viewer, source.id).await?;
-    let mut undecided = store.undecided(&visit.viewer).await?;
-    undecided.retain(|one| one.source == source.id);
+    let who = Who::of(&visit, source.id).await?;
     let manages = visit.viewer.can(Action::ManageSources);
+    let pushed = Pushed::of(&visit, &source).await?;
+    let scheduled = match pushed {
+        None => Some(store.schedule(&visit.viewer, source.id).await?),
+        Some(_) => None,
+    };
+    let mapped = words::kind(&source.kind).is_some_and(|kind| kind.mapped);
     let reader = visit.reader;
     let wrong = typed.as_ref().is_some_and(Typed::is_wrong);
+    let flash = visit.flash.clone();
     let title = source.name.clone();
     let response = visit
         .page(&title, Door::Sources, move || {
@@ -80,25 +86,36 @@ pub(super) async fn page(
                 Some(kind) if manages => form::change_form(&source, kind, &typed),
                 _ => shown_settings(&source),
             };
-            let buttons = manages.then(|| actions(&home, under_way));
+            let buttons = (manages && pushed.is_none()).then(|| actions(&home, under_way));
             view! {
                 <div class="page page--wide">
                     <Crumbs crumbs=vec![Crumb::link("Sources", "/console/sources"), Crumb::here(source.name.clone())] />
-                    <PageHead title=source.name.clone() sentence=told(&source, &reader) badge=badge>
+                    <PageHead title=source.name.clone() sentence=told(&source, pushed.is_some(), &reader) badge=badge>
                         {buttons}
                     </PageHead>
+                    {limits::paused(&source, manages, &reader)}
                     {wrong.then(form::not_yet)}
                     {tested.map(connection)}
                     <div class="columns">
                         <div class="stack stack--loose">
-                            {(!undecided.is_empty()).then(|| decisions(&home, undecided, manages, reader))}
-                            {past_runs(&home, runs, reader)}
+                            {(!who.undecided.is_empty())
+                                .then(|| people::decisions(&home, who.undecided, manages, reader))}
+                            {pushed.as_ref().and_then(Pushed::findings)}
+                            {(!who.ahead.is_empty()).then(|| people::ahead(who.ahead, reader))}
+                            {past_runs(&home, runs, pushed.is_some(), reader)}
+                            {(!who.linked.is_empty()).then(|| people::linked(&home, who.linked, manages))}
                             <Card title="Settings" id="settings">
                                 {settings}
                             </Card>
                         </div>
                         <aside class="stack stack--loose" aria-label="About this source">
+                            {pushed.map(|pushed| pushed.card(&home, reader))}
                             {facts(&source, reader)}
+                            {scheduled.map(|set| schedule::card(&source, set.as_ref(), manages, reader))}
+                            {(manages && mapped).then(|| mapping_card(&home))}
+                            {limits::card(&source, &flash, manages)}
+                            {people::correlation(&home, &who.correlation, manages)}
+                            {(!who.ignored.is_empty()).then(|| people::ignored(&home, who.ignored, manages))}
                         </aside>
                     </div>
                 </div>
@@ -108,9 +125,29 @@ pub(super) async fn page(
     Ok(form::with_status(response, wrong))
 }
 
-fn told(source: &Source, reader: &Reader) -> String {
+fn mapping_card(home: &str) -> AnyView {
+    let href = format!("{home}/mapping");
+    view! {
+        <Card title="Mapping" id="mapping">
+            <div class="stack">
+                <p class="muted">"Which field of the source becomes what here."</p>
+                <div>
+                    <LinkButton text="Open the mapping" href=href />
+                </div>
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+fn told(source: &Source, pushed: bool, reader: &Reader) -> String {
     let people = counted(source.people, "person comes", "people come");
     match source.last_read_at {
+        Some(at) if pushed => format!(
+            "{people} from here. Last sent something new {}.",
+            reader.moment_in_sentence(at)
+        ),
+        None if pushed => "Nothing has been sent from here yet.".to_owned(),
         Some(at) => format!(
             "{people} from here. Last read {}.",
             reader.moment_in_sentence(at)
@@ -246,7 +283,17 @@ fn connection(tested: Tested) -> AnyView {
     .into_any()
 }
 
-fn past_runs(home: &str, runs: Vec<Run>, reader: Reader) -> AnyView {
+fn past_runs(home: &str, runs: Vec<Run>, pushed: bool, reader: Reader) -> AnyView {
+    if runs.is_empty() && pushed {
+        return view! {
+            <EmptyState
+                glyph=Glyph::Source
+                title="Nothing sent yet"
+                sentence="Each time the other system sends somebody, what came of it stands here."
+            />
+        }
+        .into_any();
+    }
     if runs.is_empty() {
         return view! {
             <EmptyState
@@ -269,6 +316,7 @@ fn past_runs(home: &str, runs: Vec<Run>, reader: Reader) -> AnyView {
                             <Time iso=format::iso(run.started_at) text=reader.moment(run.started_at) />
                         </a>
                         {run.dry_run.then(|| view! { " " <Badge text="Dry run" /> })}
+                        {run.undoes.is_some().then(|| view! { " " <Badge text="Undo" /> })}
                     </th>
                     <td>
                         <Status text=word tone=tone />
@@ -298,139 +346,4 @@ fn past_runs(home: &str, runs: Vec<Run>, reader: Reader) -> AnyView {
         </section>
     }
     .into_any()
-}
-
-/// Records that could be more than one person.
-fn decisions(home: &str, undecided: Vec<Undecided>, manages: bool, reader: Reader) -> AnyView {
-    let count = counted(undecided.len() as u64, "record", "records");
-    let items = undecided
-        .into_iter()
-        .map(|one| {
-            let facts: Vec<_> = [Attribute::EmployeeNumber, Attribute::Emails, Attribute::Title]
-                .into_iter()
-                .filter_map(|attribute| one.worker.text(attribute).map(str::to_owned))
-                .collect();
-            let name = one.worker.name();
-            let since = (format::iso(one.since), reader.moment(one.since));
-            let choices = one
-                .candidates
-                .iter()
-                .map(|person| {
-                    let sub: Vec<_> = [&person.employee_number, &person.email, &person.title]
-                        .into_iter()
-                        .flatten()
-                        .cloned()
-                        .collect();
-                    let value = format!("is:{}", person.id);
-                    let say = format!("{name} is {}", person.display_name);
-                    view! {
-                        <li class="row row--between">
-                            <Person face=face(person) href=format!("/people/{}", person.id) sub=sub.join(", ") />
-                            {manages
-                                .then(|| {
-                                    view! {
-                                        <button class="btn btn--small" type="submit" name="decision" value=value aria-label=say>
-                                            "Is this person"
-                                        </button>
-                                    }
-                                })}
-                        </li>
-                    }
-                })
-                .collect_view();
-            let new = format!("{name} is somebody new");
-            view! {
-                <li class="card__body">
-                    <form class="stack stack--tight" method="post" action=format!("{home}/decide")>
-                        <input type="hidden" name="external_id" value=one.external_id.clone() />
-                        <h3>{name.clone()}</h3>
-                        <p class="small muted">
-                            <span class="mono">{one.external_id.clone()}</span>
-                            {facts.into_iter().map(|fact| format!(", {fact}")).collect::<String>()}
-                            ". Waits since "
-                            <Time iso=since.0 text=since.1 />
-                            "."
-                        </p>
-                        <ul class="stack stack--tight plain">{choices}</ul>
-                        {manages
-                            .then(|| {
-                                view! {
-                                    <div>
-                                        <button class="btn btn--small" type="submit" name="decision" value="new" aria-label=new>
-                                            "Somebody new"
-                                        </button>
-                                    </div>
-                                }
-                            })}
-                    </form>
-                </li>
-            }
-        })
-        .collect_view();
-    view! {
-        <section class="card" id="decide" aria-labelledby="decisions">
-            <header class="card__head">
-                <h2 id="decisions">"Who is this?"</h2>
-                <p>{format!("{count} could be more than one person here. The next run follows what is decided.")}</p>
-            </header>
-            <ul class="list plain">{items}</ul>
-        </section>
-    }
-    .into_any()
-}
-
-/// `POST /console/sources/{id}/decide`
-pub async fn decide(
-    visit: Visit,
-    Path(source): Path<String>,
-    posted: Posted,
-) -> Result<Response, AppError> {
-    manages(&visit)?;
-    let source = SourceId(id(&source)?);
-    let home = format!("/console/sources/{source}");
-    let result = match decision(posted.get("decision")) {
-        Some(decision) => {
-            let store = &visit.portal.store;
-            let record = posted.get("external_id");
-            store.decide(&visit.viewer, source, record, decision).await
-        }
-        None => Err(Violation::Unknown {
-            field: "decision".into(),
-            value: posted.get("decision").chars().take(40).collect(),
-            allowed: "a person, or somebody new".into(),
-        }
-        .into()),
-    };
-    let done = "Decided. The next run follows it.";
-    answer(
-        &visit.session,
-        &posted,
-        result,
-        &home,
-        |()| home.clone(),
-        done,
-    )
-    .await
-}
-
-fn decision(text: &str) -> Option<Decision> {
-    if text == "new" {
-        return Some(Decision::New);
-    }
-    let person: EmployeeId = text.strip_prefix("is:")?.parse().ok()?;
-    Some(Decision::Is(person))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_decision_names_a_person_or_somebody_new() {
-        let id = EmployeeId(uuid::Uuid::from_u128(7));
-        assert_eq!(decision(&format!("is:{id}")), Some(Decision::Is(id)));
-        assert_eq!(decision("new"), Some(Decision::New));
-        assert_eq!(decision("is:nobody"), None);
-        assert_eq!(decision(""), None);
-    }
 }

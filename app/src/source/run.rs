@@ -8,7 +8,7 @@ use axum::{
 };
 use domain::{
     Action, Attribute, EmployeeId, RunId, SourceId,
-    sync::{Change, Step, StepKind},
+    sync::{Change, Limit, Step, StepKind},
 };
 use leptos::prelude::*;
 use serde::Deserialize;
@@ -91,7 +91,11 @@ pub async fn show(
     let manages = visit.viewer.can(Action::ManageSources);
     let reader = visit.reader;
 
-    let title = format!("Run of {}", reader.moment_in_sentence(run.started_at));
+    let began = reader.moment_in_sentence(run.started_at);
+    let title = match run.undoes {
+        None => format!("Run of {began}"),
+        Some(_) => format!("Undo of {began}"),
+    };
     let heading = title.clone();
     visit
         .page(&title, Door::Sources, move || {
@@ -120,9 +124,12 @@ pub async fn show(
                         .iter()
                         .filter_map(|id| cards.get(id).map(|card| card.display_name.clone()))
                         .collect();
-                    row(step, card, &candidates, state, &home)
+                    row(step, card, &candidates, state, &home, run.undoes.is_some())
                 })
                 .collect::<Vec<_>>();
+            let undo = (manages && run.undoable && !run.dry_run).then(|| {
+                view! { <LinkButton text="Undo this run" href=format!("{here}/undo") icon=Some(Glyph::Undo) /> }
+            });
             let buttons = moves.then(|| {
                 let (refresh, cancel) = (here.clone(), format!("{here}/cancel"));
                 view! {
@@ -145,8 +152,10 @@ pub async fn show(
                         Crumb::here("Run"),
                     ] />
                     <PageHead title=heading sentence=told(&run, &reader) badge=badge>
+                        {undo}
                         {buttons}
                     </PageHead>
+                    {undone(&run, &home)}
                     {banner(&run, &source, manages, &here)}
                     <RunProgress run=run.id.to_string() standing=standing vacancies=vacancies />
                     <div class="columns">
@@ -205,15 +214,17 @@ fn told(run: &Run, reader: &Reader) -> String {
 /// What the run asks, why it failed, or that it wrote nothing.
 fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyView> {
     let text = run.error_text.clone().unwrap_or_default();
-    let leavers = run.totals.leavers;
     let none = run.applied == 0;
     match run.phase {
         Phase::Waiting => {
-            let title = format!(
-                "{} would leave at once. The limit for one run is {} %.",
-                counted(leavers, "person", "people"),
-                source.leaver_percent
-            );
+            let title = run.exceeded.first().map_or_else(|| text.clone(), words::exceeded);
+            let others: Vec<_> = run.exceeded.iter().skip(1).map(words::exceeded).collect();
+            let leaves = run.exceeded.iter().any(|over| over.limit == Limit::Leavers);
+            let leavers = run.totals.leavers;
+            let go_on = match leaves {
+                true => format!("Let {leavers} leave"),
+                false => "Let it go on".to_owned(),
+            };
             let actions = manages.then(|| {
                 view! {
                     <form method="post" action=format!("{here}/cancel")>
@@ -221,7 +232,7 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
                     </form>
                     <form method="post" action=format!("{here}/approve")>
                         <Button
-                            text=format!("Let {leavers} leave")
+                            text=go_on.clone()
                             look=Look::CriticalFill
                             height=Height::Small
                         />
@@ -229,11 +240,19 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
                 }
                 .into_any()
             });
-            let likely = "Look at the leavers below. Their sign-ins would end, what they wrote would stay. An export that was cut short looks like this too: then cancel, and run again when it is whole.";
+            let likely = match leaves {
+                true => "Look at the leavers below. Their sign-ins would end, what they wrote would stay. An export that was cut short looks like this too: then cancel, and run again when it is whole.",
+                false => "Look at the plan and the findings below. A wrong mapping or a wrong filter looks like this too: then cancel, and run again when it is mended.",
+            };
+            let eyes = match source.limits.four_eyes {
+                true => " Somebody else than who started it has to let it go on.",
+                false => "",
+            };
+            let others = others.join(" ");
             Some(
                 view! {
                     <Banner title=title tone=Tone::Critical actions=actions.unwrap_or_else(|| ().into_any())>
-                        {format!("{text} {likely}")}
+                        {format!("Nothing was written. {others} {likely}{eyes}")}
                     </Banner>
                 }
                 .into_any(),
@@ -265,6 +284,30 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
         ),
         _ => None,
     }
+}
+
+/// What undid this run, or what it undoes.
+fn undone(run: &Run, home: &str) -> Option<AnyView> {
+    let (title, other, link) = match (run.undoes, run.undone_by) {
+        (Some(other), _) => (
+            "This run undoes another one",
+            other,
+            "The run that it undoes",
+        ),
+        (None, Some(other)) => ("This run was undone", other, "What the undo did"),
+        (None, None) => return None,
+    };
+    let href = format!("{home}/runs/{other}");
+    Some(
+        view! {
+            <div class="page__notice">
+                <Banner title=title tone=Tone::Info>
+                    <a href=href>{link}</a>
+                </Banner>
+            </div>
+        }
+        .into_any(),
+    )
 }
 
 /// How a step stands; `at` is its place where that is known.
@@ -302,12 +345,13 @@ fn change(change: &Change) -> AnyView {
     .into_any()
 }
 
-fn row(
+pub(super) fn row(
     step: Step,
     card: Option<&PersonCard>,
     candidates: &[String],
     state: (&'static str, Tone),
     home: &str,
+    undo: bool,
 ) -> AnyView {
     let (glyph, word, _) = words::step(step.kind);
     let who = match card {
@@ -316,17 +360,24 @@ fn row(
     };
     let href = card.map(|card| format!("/people/{}", card.id));
     let what = match step.kind {
-        StepKind::Joiner => words::newcomer(&step.changes).into_any(),
+        StepKind::Joiner => words::newcomer(&step.changes, false).into_any(),
+        StepKind::Scheduled if step.employee.is_none() => {
+            words::newcomer(&step.changes, true).into_any()
+        }
+        StepKind::Leaver if undo => "Came in with that run".into_any(),
+        StepKind::Returner if undo => "Left with that run, and comes back".into_any(),
         StepKind::Leaver => "Not in the source any more, or left there".into_any(),
         StepKind::Undecided => view! {
             {format!("Could be {}. ", candidates.join(" or "))}
             <a href=format!("{home}#decide")>"Decide"</a>
         }
         .into_any(),
-        StepKind::Returner | StepKind::Mover | StepKind::Changed if step.changes.is_empty() => {
+        StepKind::Returner | StepKind::Mover | StepKind::Changed | StepKind::Scheduled
+            if step.changes.is_empty() =>
+        {
             "Only in what is not shown".into_any()
         }
-        StepKind::Returner | StepKind::Mover | StepKind::Changed => {
+        StepKind::Returner | StepKind::Mover | StepKind::Changed | StepKind::Scheduled => {
             step.changes.iter().map(change).collect_view().into_any()
         }
     };
@@ -363,6 +414,7 @@ fn plan(
         StepKind::Changed => run.totals.changed,
         StepKind::Leaver => run.totals.leavers,
         StepKind::Undecided => run.totals.undecided,
+        StepKind::Scheduled => run.totals.scheduled,
     };
     let address = |kind: Option<StepKind>, cursor: Option<&str>| {
         let kind = kind.map_or("", words::step_name);
@@ -454,7 +506,7 @@ fn plan(
     .into_any()
 }
 
-fn finding(glyph: Glyph, tone: &'static str, title: String, text: String) -> AnyView {
+pub(super) fn finding(glyph: Glyph, tone: &'static str, title: String, text: String) -> AnyView {
     view! {
         <li>
             <div class="list-row list-row--top">
@@ -472,30 +524,39 @@ fn finding(glyph: Glyph, tone: &'static str, title: String, text: String) -> Any
 fn found(run: &Run, findings: &[RunFinding], all: bool, here: &str) -> AnyView {
     let none = match run.phase {
         Phase::Reading | Phase::Planning => "They stand here when the source is read.",
+        _ if run.undoes.is_some() => "All of it came back.",
         _ => "Every record could be read.",
+    };
+    let title = match run.undoes {
+        Some(_) => "What stays as it is",
+        None => "Findings in the source",
     };
     let count = findings.len();
     let shown = count.min(if all { FINDINGS_MAX } else { FINDINGS });
     let badge = view! { <Count count=count as u64 what="findings" /> }.into_any();
-    let items = findings[..shown]
+    // Like beside like, the gravest first; a group's name stands once, with how many it has.
+    let mut grouped: Vec<_> = findings.iter().map(|one| (one.group(), one)).collect();
+    grouped.sort_by_key(|(group, _)| *group);
+    let groups: BTreeSet<_> = grouped.iter().map(|(group, _)| *group).collect();
+    let several = groups.len() > 1;
+    let items = grouped[..shown]
         .iter()
-        .map(|one| match one {
-            RunFinding::Fault(fault) => {
-                let (title, text) = words::fault(fault);
-                let (glyph, tone) = if fault.left_out {
-                    (Glyph::Stop, "tone-critical")
-                } else {
-                    (Glyph::Warning, "tone-warning")
-                };
-                finding(glyph, tone, title, text)
-            }
-            RunFinding::Vacancy(vacancy) => {
-                let (title, text) = words::vacancy(vacancy);
-                let (glyph, tone) = match vacancy.manager {
-                    None => (Glyph::Warning, "tone-warning"),
-                    Some(_) => (Glyph::Info, "tone-info"),
-                };
-                finding(glyph, tone, title.to_owned(), text)
+        .enumerate()
+        .map(|(at, (group, one))| {
+            let first = at == 0 || grouped[at - 1].0 != *group;
+            let head = (several && first).then(|| {
+                let count = grouped.iter().filter(|(other, _)| other == group).count();
+                let text = format!("{}, {count}", words::group(*group));
+                view! {
+                    <li class="findings__group">
+                        <h3 class="small">{text}</h3>
+                    </li>
+                }
+            });
+            let (glyph, tone, title, text) = words::finding(one);
+            view! {
+                {head}
+                {finding(glyph, tone, title, text)}
             }
         })
         .collect_view();
@@ -515,7 +576,7 @@ fn found(run: &Run, findings: &[RunFinding], all: bool, here: &str) -> AnyView {
         }
     });
     view! {
-        <Card title="Findings in the source" id="findings" end=badge flush=true>
+        <Card title=title id="findings" end=badge flush=true>
             {if count == 0 {
                 view! { <p class="card__body muted">{none}</p> }.into_any()
             } else {
@@ -555,16 +616,17 @@ fn in_the_chart(findings: &[NamedFinding]) -> AnyView {
 }
 
 fn limits(source: &Source) -> AnyView {
+    let limits = source.limits;
     let text = format!(
-        "Stops and asks when more than {} % of the people of this source would leave at once. One person may always leave.",
-        source.leaver_percent
+        "Stops and asks when more than {} % of the people of this source would leave at once, more than {} % come in, {} % move, {} % change, or {} % get another value of one kind. One person may always leave.",
+        limits.leavers, limits.joiners, limits.movers, limits.changed, limits.attribute
     );
-    let settings = format!("/console/sources/{}#settings", source.id);
+    let settings = format!("/console/sources/{}#run-limits", source.id);
     view! {
         <Card title="Limit of one run" id="limits">
             <p class="compact">{text}</p>
             <p class="small">
-                <a href=settings>"The source’s settings"</a>
+                <a href=settings>"The source’s limits"</a>
             </p>
         </Card>
     }
@@ -711,6 +773,10 @@ mod tests {
             steps: 31,
             error: None,
             error_text: None,
+            exceeded: Vec::new(),
+            undoes: None,
+            undone_by: None,
+            undoable: false,
         }
     }
 

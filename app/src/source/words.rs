@@ -3,13 +3,16 @@
 use domain::{
     Attribute,
     erp::{Fault, Vacancy},
-    sync::{Change, StepKind},
+    sync::{Change, Doubt, Exceeded, Limit, StepKind},
 };
 use erp_adapters::{Error, KINDS, Kind, Readable};
-use store::run::{Phase, Run};
+use store::run::{Group, NotUndone, Phase, Run, RunFinding};
 
 use crate::{
-    ui::{Glyph, Tone},
+    ui::{
+        Glyph, Tone,
+        format::{counted, number},
+    },
     words,
 };
 
@@ -28,9 +31,12 @@ pub(super) fn phase(run: &Run) -> (&'static str, Tone) {
     match run.phase {
         Phase::Reading => ("Reading", Tone::Info),
         Phase::Planning => ("Planning", Tone::Info),
+        Phase::Applying if run.undoes.is_some() => ("Undoing", Tone::Info),
         Phase::Applying => ("Applying", Tone::Info),
         Phase::Waiting => ("Stopped, asks", Tone::Critical),
         Phase::Done if run.dry_run => ("Dry run done", Tone::Neutral),
+        Phase::Done if run.undoes.is_some() => ("Undo done", Tone::Positive),
+        Phase::Done if run.undone_by.is_some() => ("Undone", Tone::Warning),
         Phase::Done => ("Done", Tone::Positive),
         Phase::Failed => ("Failed", Tone::Critical),
         Phase::Cancelled => ("Cancelled", Tone::Warning),
@@ -49,6 +55,7 @@ pub(super) fn outcome(run: &Run) -> String {
         of(totals.changed, "change", "changes"),
         of(totals.leavers, "leaver", "leavers"),
         of(totals.undecided, "to decide", "to decide"),
+        of(totals.scheduled, "scheduled", "scheduled"),
     ]
     .into_iter()
     .flatten()
@@ -70,17 +77,19 @@ pub(super) const fn step(kind: StepKind) -> (Glyph, &'static str, &'static str) 
         StepKind::Changed => (Glyph::Pencil, "Value", "Changed"),
         StepKind::Leaver => (Glyph::Leave, "Leave", "Leavers"),
         StepKind::Undecided => (Glyph::Help, "Decide", "Undecided"),
+        StepKind::Scheduled => (Glyph::Calendar, "Later", "Scheduled"),
     }
 }
 
 /// Every kind of step, in the order of the tiles.
-pub(super) const STEPS: [StepKind; 6] = [
+pub(super) const STEPS: [StepKind; 7] = [
     StepKind::Joiner,
     StepKind::Returner,
     StepKind::Mover,
     StepKind::Changed,
     StepKind::Leaver,
     StepKind::Undecided,
+    StepKind::Scheduled,
 ];
 
 /// A kind of step in an address.
@@ -92,11 +101,13 @@ pub(super) const fn step_name(kind: StepKind) -> &'static str {
         StepKind::Changed => "changed",
         StepKind::Leaver => "leaver",
         StepKind::Undecided => "undecided",
+        StepKind::Scheduled => "scheduled",
     }
 }
 
-/// Where somebody new comes in: `New in Sales, Bergen, under Priya Raman`.
-pub(super) fn newcomer(changes: &[Change]) -> String {
+/// Where somebody new comes in: `New in Sales, Bergen, under Priya Raman`; with
+/// `later`, on which day.
+pub(super) fn newcomer(changes: &[Change], later: bool) -> String {
     let value = |attribute| {
         changes
             .iter()
@@ -108,6 +119,8 @@ pub(super) fn newcomer(changes: &[Change]) -> String {
         .into_iter()
         .filter_map(value)
         .collect();
+    let day = value(Attribute::StartDate).filter(|_| later);
+    let begin = day.map(|day| format!("Starts on {day}. "));
     let mut sentence = match places.as_slice() {
         [] => "New".to_owned(),
         places => format!("New in {}", places.join(", ")),
@@ -118,7 +131,7 @@ pub(super) fn newcomer(changes: &[Change]) -> String {
     if let Some(manager) = value(Attribute::Manager) {
         sentence += &format!(", under {manager}");
     }
-    sentence
+    begin.unwrap_or_default() + &sentence
 }
 
 /// `text` as a sentence of its own.
@@ -183,6 +196,192 @@ fn sentence_end(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }
 
+/// A limit that a run goes over, as a sentence.
+pub(super) fn exceeded(over: &Exceeded) -> String {
+    let people = counted(over.count, "person", "people");
+    let of = number(i64::try_from(over.of).unwrap_or(i64::MAX));
+    let percent = over.percent;
+    match over.limit {
+        Limit::Leavers => {
+            format!("{people} of {of} would leave at once. The limit for one run is {percent} %.")
+        }
+        Limit::Joiners => {
+            format!("{people} would come in beside {of}. The limit for one run is {percent} %.")
+        }
+        Limit::Movers => format!(
+            "{people} of {of} would get another superior or unit. The limit for one run is {percent} %."
+        ),
+        Limit::Changed => {
+            format!(
+                "{people} of {of} would get other values. The limit for one run is {percent} %."
+            )
+        }
+        Limit::Attribute => {
+            let what = over
+                .attribute
+                .map_or("value", words::attribute)
+                .to_lowercase();
+            format!(
+                "{people} of {of} would get another {what} or lose it. The limit for one run is {percent} %."
+            )
+        }
+        Limit::Undecided => format!(
+            "{} of {of} could be more than one person. The limit for one run is {percent} %.",
+            counted(over.count, "record", "records")
+        ),
+        Limit::Faults => format!(
+            "{} in {of} records. The limit for one run is {percent} %.",
+            counted(over.count, "fault", "faults")
+        ),
+        Limit::Paused => "The source is paused, so its next run asks whatever it would do.".into(),
+    }
+}
+
+/// What a group of findings is called.
+pub(super) const fn group(group: Group) -> &'static str {
+    match group {
+        Group::MassChange => "One value of nearly everybody",
+        Group::Cycle => "In a circle",
+        Group::MissingManager => "Managers who are not there",
+        Group::Duplicate => "What two people have",
+        Group::BadMail => "E-mail addresses that are none",
+        Group::UnitGone => "Units that are gone",
+        Group::SamePhoto => "One photo of several people",
+        Group::LeftOut => "Records left out",
+        Group::BadValue => "Values that could not be read",
+        Group::Vacancy => "Vacant posts",
+        Group::NotUndone => "Left as it is",
+    }
+}
+
+/// How a finding looks, what it is called and what it means.
+pub(super) fn finding(finding: &RunFinding) -> (Glyph, &'static str, String, String) {
+    match finding {
+        RunFinding::Fault(one) => {
+            let (title, text) = fault(one);
+            let (glyph, tone) = match one.left_out {
+                true => (Glyph::Stop, "tone-critical"),
+                false => (Glyph::Warning, "tone-warning"),
+            };
+            (glyph, tone, title, text)
+        }
+        RunFinding::Vacancy(one) => {
+            let (title, text) = vacancy(one);
+            let (glyph, tone) = match one.manager {
+                None => (Glyph::Warning, "tone-warning"),
+                Some(_) => (Glyph::Info, "tone-info"),
+            };
+            (glyph, tone, title.to_owned(), text)
+        }
+        RunFinding::Doubt(one) => {
+            let (title, text) = doubt(one);
+            let (glyph, tone) = match one {
+                Doubt::MassChange { .. } => (Glyph::Stop, "tone-critical"),
+                _ => (Glyph::Warning, "tone-warning"),
+            };
+            (glyph, tone, title, text)
+        }
+        RunFinding::NotUndone(one) => (Glyph::Info, "tone-info", one.name.clone(), not_undone(one)),
+    }
+}
+
+/// What looks wrong, by name and in words.
+fn doubt(doubt: &Doubt) -> (String, String) {
+    match doubt {
+        Doubt::Cycle { people } => (
+            "A circle of managers".into(),
+            format!(
+                "{} would be each other’s superiors. The chart cuts the circle, and nobody in it oversees another.",
+                people.join(", ")
+            ),
+        ),
+        Doubt::MissingManager {
+            person,
+            external_id,
+            manager,
+        } => (
+            person.clone(),
+            format!("{external_id} names {manager} as the manager, whom the source does not have."),
+        ),
+        Doubt::Duplicate {
+            person,
+            attribute,
+            value,
+            other,
+            ..
+        } => (
+            person.clone(),
+            format!(
+                "has the {} {value}, which {other} has as well. Both stay, told apart by their ids in the source.",
+                words::attribute(*attribute).to_lowercase()
+            ),
+        ),
+        Doubt::UnitGone { unit, people } => (
+            unit.clone(),
+            format!(
+                "is not in the source, and {} in it. They are shown without a unit.",
+                counted(*people, "person is", "people are")
+            ),
+        ),
+        Doubt::UnitCycle { units } => (
+            "A circle of units".into(),
+            match units.as_slice() {
+                [one] => format!("{one} would be its own parent. The chart shows it at the top."),
+                units => format!(
+                    "{} would be each other’s parents. The chart shows them at the top.",
+                    units.join(", ")
+                ),
+            },
+        ),
+        Doubt::MassChange {
+            attribute,
+            people,
+            of,
+            to,
+        } => (
+            words::attribute(*attribute).to_owned(),
+            match to {
+                Some(to) => format!(
+                    "{} of {of} would get another one, most of them “{to}”.",
+                    counted(*people, "person", "people")
+                ),
+                None => format!(
+                    "{} of {of} would lose it. A mapping to a field that is not there looks like this.",
+                    counted(*people, "person", "people")
+                ),
+            },
+        ),
+        Doubt::SamePhoto { people, count, .. } => (
+            format!("{} with one photo", counted(*count, "person", "people")),
+            format!(
+                "{}. Only the first two have it: it is a placeholder, or somebody else’s.",
+                people.join(", ")
+            ),
+        ),
+    }
+}
+
+/// Why something is left as it is by an undo.
+pub(super) fn not_undone(left: &NotUndone) -> String {
+    let what: Vec<_> = left
+        .attributes
+        .iter()
+        .map(|attribute| words::attribute(*attribute).to_lowercase())
+        .collect();
+    let what = match (what.as_slice(), left.employee) {
+        ([], Some(_)) => "stays as a whole".to_owned(),
+        ([], None) => "the unit stays".to_owned(),
+        (what, _) => format!("{} stays", what.join(", ")),
+    };
+    let why = match left.why.as_str() {
+        "in_use" => "somebody is in it",
+        "no_record" => "its record is not there any more",
+        "changed_since" => "it was changed since",
+        _ => "something newer has changed it",
+    };
+    format!("{what}: {why}.")
+}
+
 /// A vacant post's name and what it means.
 pub(super) fn vacancy(vacancy: &Vacancy) -> (&'static str, String) {
     let post = format!("{}, {}.", vacancy.title, vacancy.external_id);
@@ -223,10 +422,12 @@ mod tests {
             change(Attribute::Location, "Bergen"),
         ];
         assert_eq!(
-            newcomer(&changes),
+            newcomer(&changes, false),
             "New in Engineering, Bergen, under Helena Brandt"
         );
-        assert_eq!(newcomer(&[]), "New");
+        assert_eq!(newcomer(&[], false), "New");
+        let starts = change(Attribute::StartDate, "2026-12-01");
+        assert_eq!(newcomer(&[starts], true), "Starts on 2026-12-01. New");
     }
 
     #[test]

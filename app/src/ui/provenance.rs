@@ -40,8 +40,10 @@ pub struct Why {
     pub ring: RingKind,
     /// The same in words, as in "ERP wins" or "Yours only".
     pub chip: String,
-    /// The ERP's value.
+    /// The ERP's value: of the source that is heard.
     pub erp: Option<Side>,
+    /// What other sources say, those that would be heard first first.
+    pub others: Vec<Side>,
     /// The person's own value.
     pub own: Option<Side>,
     /// The rule that chose.
@@ -133,6 +135,7 @@ pub fn WhyCard(
                         view! {
                             <div class="why__values">
                                 {why.erp.map(|erp| self::side(RingKind::Erp, erp))}
+                                {why.others.into_iter().map(|other| self::side(RingKind::Erp, other)).collect_view()}
                                 {why.own.map(|own| self::side(RingKind::Own, own))}
                             </div>
                         }

@@ -32,6 +32,7 @@ fn why() -> Why {
             from: "Odoo, read today 09:00".to_owned(),
             shown: true,
         }),
+        others: Vec::new(),
         own: Some(Side {
             value: "Rail & Marine Partnerships".to_owned(),
             from: "You, 4 August 2026".to_owned(),

@@ -16,15 +16,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 
+mod feed;
 mod run;
+pub mod watch;
+pub mod write_back;
 
 pub use run::Driver;
+use watch::Watch;
+use write_back::WriteBack;
 
 /// How often the audit log's head is signed, if it moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// How often other processes on the same database are listened to.
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
+/// How often corrections are looked for that are due to be written back.
+const WRITE_BACK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether somebody's first day has come or the last is over.
+const DAYS_EVERY: Duration = Duration::from_secs(600);
+/// How often schedules are looked at.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(5);
 /// How often what has expired is swept out.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long events are kept for other processes to be woken by.
@@ -66,7 +77,7 @@ pub fn new_source(
     if !viewer.can(Action::ManageSources) {
         return Err(Error::NotFound);
     }
-    erp_adapters::open(kind, &settings, None, guard).map_err(|error| match error {
+    erp_adapters::check(kind, &settings, guard).map_err(|error| match error {
         erp_adapters::Error::Setting { key, what } => Violation::BadFormat {
             field: key,
             expected: what,
@@ -120,6 +131,18 @@ pub async fn work(
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut others = interval(LISTEN_EVERY);
     others.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let write_back = WriteBack::new(portal.store.clone(), portal.site.guard.clone());
+    let mut writing = JoinSet::new();
+    let mut corrections = interval(WRITE_BACK_EVERY);
+    corrections.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once: a day may have begun while the portal was down.
+    let mut days = interval(DAYS_EVERY);
+    days.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut turning = JoinSet::new();
+    let mut watching = JoinSet::new();
+    watching.spawn(Watch::default().keep(portal.clone()));
+    let mut schedules = interval(SCHEDULES_EVERY);
+    schedules.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -133,6 +156,30 @@ pub async fn work(
             Some(ended) = running.join_next() => if let Err(error) = ended {
                 tracing::error!(%error, "a run's driver broke off");
             },
+            // One pass at a time: a source that is slow to answer is not asked beside itself.
+            _ = corrections.tick(), if writing.is_empty() => {
+                let write_back = write_back.clone();
+                writing.spawn(async move { write_back.pass().await });
+            }
+            Some(ended) = writing.join_next() => match ended {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "what is due was not written back"),
+                Err(error) => tracing::error!(%error, "writing back broke off"),
+            },
+            _ = days.tick(), if turning.is_empty() => {
+                let store = portal.store.clone();
+                turning.spawn(async move { store.turn_day(&Viewer::system("day")).await });
+            }
+            Some(ended) = turning.join_next() => match ended {
+                Ok(Ok(runs)) => for run in runs {
+                    tracing::info!(run = %run.id, phase = ?run.phase, totals = ?run.totals, "a day has come");
+                },
+                Ok(Err(error)) => tracing::error!(%error, "who starts or leaves today was not taken in"),
+                Err(error) => tracing::error!(%error, "taking in who starts or leaves broke off"),
+            },
+            _ = schedules.tick() => if let Err(error) = start_due(&portal).await {
+                tracing::error!(%error, "the sources whose time has come were not all started");
+            },
             _ = checkpoints.tick() => checkpoint(&portal, &data_dir).await,
             _ = others.tick() => if let Err(error) = portal.store.hear_others(&Viewer::system("wake"), Hear::Seldom).await {
                 tracing::error!(%error, "what other processes did was not heard");
@@ -143,8 +190,26 @@ pub async fn work(
         }
     }
     // A run that is cut off here is told as interrupted at the next start; the next run finds what is missing.
+    watching.shutdown().await;
     running.shutdown().await;
+    turning.shutdown().await;
+    // A value that was sent and not noted is due again, and sent once more.
+    writing.shutdown().await;
     checkpoint(&portal, &data_dir).await;
+}
+
+/// Starts a run of every source whose time has come.
+async fn start_due(portal: &Portal) -> Result<(), Error> {
+    let viewer = Viewer::system("schedule");
+    for source in portal.store.due_sources(&viewer).await? {
+        match start_run(portal, &viewer, source, false).await {
+            Ok(run) => tracing::info!(%source, run = %run.id, "a scheduled run"),
+            // Somebody was quicker: the source is being read.
+            Err(Error::Conflict("run_in_progress")) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 async fn sweep(store: &Store) -> Result<(), Error> {

@@ -21,14 +21,19 @@ use crate::http::{COOKIE, PHOTO_BODY_MAX, ProblemBody, Server};
 mod audit;
 mod caller;
 mod conversations;
+mod delegations;
+mod corrections;
 mod employees;
+mod history;
 mod input;
 mod me;
 mod policies;
+mod priority;
 mod reviews;
 mod shapes;
 mod sources;
 mod tokens;
+mod undo;
 
 pub use caller::Caller;
 pub use input::{Id, Input, InputOr, Params};
@@ -67,8 +72,10 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(employees::show, employees::edit))
         .routes(routes!(employees::set_photo).layer(DefaultBodyLimit::max(PHOTO_BODY_MAX)))
         .routes(routes!(employees::chain))
+        .routes(routes!(history::show))
         .routes(routes!(employees::reports))
         .routes(routes!(employees::units))
+        .routes(routes!(delegations::delegations, delegations::set_delegate))
         .routes(routes!(conversations::list, conversations::start))
         .routes(routes!(conversations::show))
         .routes(routes!(conversations::messages, conversations::send))
@@ -82,6 +89,18 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(policies::oversight, policies::set_oversight))
         .routes(routes!(policies::oversight_history))
         .routes(routes!(policies::roll_oversight_back))
+        .routes(routes!(priority::priority, priority::set_priority))
+        .routes(routes!(priority::priority_history))
+        .routes(routes!(priority::roll_priority_back))
+        .routes(routes!(corrections::policy, corrections::set_policy))
+        .routes(routes!(corrections::policy_history))
+        .routes(routes!(corrections::roll_policy_back))
+        .routes(routes!(corrections::list, corrections::propose))
+        .routes(routes!(corrections::show))
+        .routes(routes!(corrections::accept))
+        .routes(routes!(corrections::decline))
+        .routes(routes!(corrections::retry))
+        .routes(routes!(corrections::withdraw))
         .routes(routes!(sources::list, sources::add))
         .routes(routes!(sources::show))
         .routes(routes!(sources::runs, sources::start_run))
@@ -89,6 +108,9 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(sources::steps))
         .routes(routes!(sources::approve))
         .routes(routes!(sources::cancel))
+        .routes(routes!(undo::preview, undo::undo))
+        .routes(routes!(undo::set_limits))
+        .routes(routes!(undo::pause, undo::resume))
         .routes(routes!(reviews::list, reviews::open))
         .routes(routes!(reviews::show))
         .routes(routes!(reviews::messages))

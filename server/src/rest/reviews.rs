@@ -2,7 +2,7 @@ use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use domain::{
     ConversationId, EmployeeId, ReviewId,
-    review::{Notice, Reason, Request},
+    review::{By, Notice, Reason, Request},
 };
 use serde::{Deserialize, Serialize};
 use store::review::{Look as KeptLook, Review as KeptReview, ReviewQuery, ReviewedMessage};
@@ -43,6 +43,19 @@ pub struct Review {
     /// When the reviewed person learns of it: `at_once`, `at_the_end`.
     #[schema(value_type = String)]
     notice: Notice,
+    /// By which relation it was opened: `line`, `dotted`, `delegate`.
+    by: &'static str,
+    /// For whom the reviewer stood in.
+    on_behalf_of: Option<Person>,
+}
+
+/// A relation by its name.
+const fn relation(by: By) -> &'static str {
+    match by {
+        By::Line => "line",
+        By::Dotted => "dotted",
+        By::Delegate(_) => "delegate",
+    }
 }
 
 impl From<KeptReview> for Review {
@@ -63,6 +76,8 @@ impl From<KeptReview> for Review {
             ended_at: kept.ended_at,
             finding: kept.finding,
             notice: kept.notice,
+            by: relation(kept.by),
+            on_behalf_of: kept.on_behalf_of.map(Into::into),
         }
     }
 }
@@ -257,6 +272,10 @@ pub struct Look {
     messages: Option<u64>,
     /// What was searched for.
     q: Option<String>,
+    /// By which relation: `line`, `dotted`, `delegate`.
+    by: &'static str,
+    /// For whom the one who looked stood in.
+    on_behalf_of: Option<Person>,
 }
 
 impl From<KeptLook> for Look {
@@ -269,6 +288,8 @@ impl From<KeptLook> for Look {
             review: kept.review.map(Into::into),
             messages: kept.messages,
             q: kept.q,
+            by: relation(kept.by),
+            on_behalf_of: kept.on_behalf_of.map(Into::into),
         }
     }
 }

@@ -108,8 +108,10 @@ pub struct AttributeValue {
     pub value: Option<domain::Value>,
     /// Whose value is shown: `erp`, `own`, `both` when they say the same, or null when nothing is shown.
     pub source: Option<&'static str>,
-    /// What the ERP says.
+    /// What the ERP says: the source that is heard.
     pub erp: Option<ErpSays>,
+    /// What other sources say, those that would be heard first first.
+    pub others: Vec<ErpSays>,
     /// What the person says.
     pub own: Option<OwnSays>,
     /// Whether the person has a value that the ERP's beats, or the other way round.
@@ -173,6 +175,11 @@ impl Employee {
 impl AttributeValue {
     fn of(value: ProfileValue, mine: bool) -> Self {
         let origin = value.resolved.origin;
+        let says = |erp: store::profile::ErpSays| ErpSays {
+            value: erp.value,
+            source: erp.source_name,
+            synced_at: erp.synced_at,
+        };
         Self {
             value: value.resolved.value,
             source: match origin {
@@ -182,11 +189,8 @@ impl AttributeValue {
                 Origin::Nothing => None,
             },
             overridden: matches!(origin, Origin::Erp | Origin::Own),
-            erp: value.erp.map(|erp| ErpSays {
-                value: erp.value,
-                source: erp.source_name,
-                synced_at: erp.synced_at,
-            }),
+            erp: value.erp.map(says),
+            others: value.others.into_iter().map(says).collect(),
             own: value.own.map(|own| OwnSays {
                 value: own.value,
                 edited_at: own.edited_at,

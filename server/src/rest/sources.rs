@@ -10,6 +10,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use store::{
     run::{Phase, Run as KeptRun, RunFinding},
+    scim::KIND,
     source::Source as KeptSource,
 };
 use utoipa::ToSchema;
@@ -33,12 +34,22 @@ pub struct Source {
     secrets_set: Vec<String>,
     /// A run with more leavers than this share stops and asks, percent.
     leaver_percent: u8,
+    /// How much a run may do before it stops and asks: shares in percent, and `four_eyes`.
+    #[schema(value_type = serde_json::Value)]
+    limits: domain::sync::Limits,
+    /// Since when the next run asks before it writes anything.
+    paused_since: Option<DateTime<Utc>>,
+    /// Why.
+    paused_why: Option<String>,
     /// When a run last read it to the end.
     last_read_at: Option<DateTime<Utc>>,
     last_run: Option<Uuid>,
     /// How many people it has.
     people: u64,
     created_at: DateTime<Utc>,
+    /// The bearer token of a source that is pushed; told this once, when it is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 impl From<KeptSource> for Source {
@@ -50,10 +61,14 @@ impl From<KeptSource> for Source {
             settings: kept.settings,
             secrets_set: kept.secrets_set,
             leaver_percent: kept.leaver_percent,
+            limits: kept.limits,
+            paused_since: kept.paused_since,
+            paused_why: kept.paused_why,
             last_read_at: kept.last_read_at,
             last_run: kept.last_run.map(|run| run.0),
             people: kept.people,
             created_at: kept.created_at,
+            token: None,
         }
     }
 }
@@ -88,8 +103,16 @@ pub async fn add(
     }): Input<Connect>,
 ) -> Made<Source> {
     let new = jobs::new_source(&viewer, &kind, &name, settings, &server.portal.site.guard)?;
-    let source = server.portal.store.add_source(&viewer, new).await?;
-    Ok(made(source.into()))
+    let store = &server.portal.store;
+    let source = store.add_source(&viewer, new).await?;
+    let token = match source.kind == KIND {
+        true => Some(store.renew_scim_token(&viewer, source.id).await?),
+        false => None,
+    };
+    Ok(made(Source {
+        token,
+        ..source.into()
+    }))
 }
 
 /// One source.
@@ -116,15 +139,25 @@ pub struct Run {
     started_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     started_by: Option<String>,
-    /// How many of each: `read`, `unchanged`, `joiners`, `returners`, `movers`, `changed`, `leavers`, `undecided`, `faults`.
-    #[schema(value_type = BTreeMap<String, u64>)]
+    /// How many of each: `read`, `unchanged`, `joiners`, `returners`, `movers`, `changed`, `leavers`, `undecided`, `faults`;
+    /// where the source has such, `clients` and `tickets` with `read`, `new`, `changed`, `gone` each.
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     totals: Totals,
     /// How many steps were written.
     applied: u64,
-    /// Why it failed or waits: `too_many_leavers`, `unreachable`, `unauthorized`, …
+    /// Why it failed or waits: `too_many_leavers`, `mass_change`, `source_paused`, `unreachable`, `unauthorized`, …
     error: Option<String>,
     /// The same in a sentence.
     error_text: Option<String>,
+    /// The limits that its plan goes over: `{limit, attribute, count, of, percent}` each.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    exceeded: Vec<domain::sync::Exceeded>,
+    /// The run that this one undoes.
+    undoes: Option<Uuid>,
+    /// The run that undid this one.
+    undone_by: Option<Uuid>,
+    /// Whether it can be undone.
+    undoable: bool,
 }
 
 impl From<KeptRun> for Run {
@@ -142,6 +175,10 @@ impl From<KeptRun> for Run {
             applied: kept.applied,
             error: kept.error,
             error_text: kept.error_text,
+            exceeded: kept.exceeded,
+            undoes: kept.undoes.map(|run| run.0),
+            undone_by: kept.undone_by.map(|run| run.0),
+            undoable: kept.undoable,
         }
     }
 }

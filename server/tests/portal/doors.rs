@@ -80,6 +80,12 @@ GET /api/v1/runs/{id} 401 404 404 200
 GET /api/v1/runs/{id}/steps 401 404 404 200
 POST /api/v1/runs/{id}/approval 401 404 404 409 {}
 POST /api/v1/runs/{id}/cancellation 401 404 404 409 {}
+GET /api/v1/runs/{id}/undo 401 404 404 409
+POST /api/v1/runs/{id}/undo 401 404 404 409 {}
+PUT /api/v1/sources/{id}/limits 401 404 404 200 {"leavers":10}
+PUT /api/v1/sources/{id}/pause 401 404 404 200 {"why":"x"}
+DELETE /api/v1/sources/{id}/pause 401 404 404 200
+GET /api/v1/employees/{id}/history 401 422 422 422
 GET /api/v1/reviews 401 200 200 200
 POST /api/v1/reviews 401 404 201 404 {"subject":"NOAH","reason":{"category":"other","text":"to see who may"}}
 GET /api/v1/reviews/{id} 401 404 200 404
@@ -123,6 +129,7 @@ POST /account/theme 303 303 303 303 theme=dark
 POST /account/password 303 303 303 303 current_password=x&password=y
 GET /people 303 200 200 200
 GET /people/{id} 303 200 200 200
+GET /people/{id}/history 303 200 200 200
 GET /people/{id}/edit 303 404 404 404
 POST /people/{id}/edit 303 403 403 403 title=King
 POST /people/{id}/photo 303 403 403 403 --b\\r\\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.png\"\\r\\n\\r\\nx\\r\\n--b--\\r\\n
@@ -187,11 +194,15 @@ POST /console/sources/{id}/runs 303 404 404 303 dry_run=on
 GET /console/sources/{id}/runs/{run} 303 404 404 200
 POST /console/sources/{id}/runs/{run}/approve 303 404 404 303 x=y
 POST /console/sources/{id}/runs/{run}/cancel 303 404 404 303 x=y
+GET /console/sources/{id}/runs/{run}/undo 303 404 404 200
+POST /console/sources/{id}/limits 303 404 404 303 joiners=x
+POST /console/sources/{id}/resume 303 404 404 303 x=y
 GET /console/people 303 404 404 200
 GET /console/people/{id} 303 404 404 200
 POST /console/people/{id}/roles 303 404 404 303 roles=employee
 POST /console/people/{id}/invite 303 404 404 200 x=y
 POST /account/sign-ins 303 404 404 404 x=y
+POST /console/sources/{id}/runs/{run}/undo 303 404 404 303 x=y
 POST /sign-out 303 303 303 303 x=y
 ";
 
@@ -259,6 +270,8 @@ struct Things {
     correction: String,
     source: String,
     run: String,
+    /// A dry run, of which there is nothing to be undone.
+    dry: String,
 }
 
 impl Things {
@@ -280,6 +293,8 @@ impl Things {
             json!({ "attribute": "emails", "value": "noah@elsewhere.example", "note": "married" });
         let correction = noah.post("/corrections", wrong).await.ok();
         let source = administrator.get("/sources").await.ok()["items"][0].clone();
+        let dry = format!("/sources/{}/runs", source["id"].as_str().unwrap());
+        let dry = administrator.post(&dry, json!({ "dry_run": true })).await.ok();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self {
             noah: noah.id.to_string(),
@@ -288,6 +303,7 @@ impl Things {
             correction: text(&correction["id"]),
             source: text(&source["id"]),
             run: text(&source["last_run"]),
+            dry: text(&dry["id"]),
         }
     }
 
@@ -301,6 +317,7 @@ impl Things {
             _ if pattern.contains("/people/") => &self.noah,
             _ if pattern.contains("/corrections/") => &self.correction,
             _ if pattern.contains("/sources/") => &self.source,
+            "/api/v1/runs/{id}/undo" => &self.dry,
             _ if pattern.contains("/runs/") => &self.run,
             _ => &self.noah,
         };
