@@ -19,7 +19,12 @@ const PAUSED: u64 = 300;
 
 /// A JSON document.
 pub(super) fn document(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, MEDIA_TYPE)],
+        body.to_string(),
+    )
+        .into_response()
 }
 
 /// What went wrong.
@@ -99,7 +104,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound => Self::not_found(),
-            Error::Unauthenticated => Self::new(401, "The bearer token is missing or is no source's."),
+            Error::Unauthenticated => {
+                Self::new(401, "The bearer token is missing or is no source's.")
+            }
             Error::Conflict("stale_version") => {
                 Self::new(412, "The resource has changed: its version is another one.")
             }
@@ -109,7 +116,10 @@ impl From<Error> for Failure {
             },
             Error::Busy => Self {
                 retry_after: Some(1),
-                ..Self::new(429, "More is pushed than can be taken on. Push again in a moment.")
+                ..Self::new(
+                    429,
+                    "More is pushed than can be taken on. Push again in a moment.",
+                )
             },
             Error::Invalid(violations) => {
                 let told: Vec<_> = violations.iter().map(words::violation).collect();
@@ -160,7 +170,9 @@ pub(crate) fn dress(response: Response) -> Response {
         Some(problem) => {
             let (title, detail) = words::problem(problem);
             let reference = problem.reference.as_deref();
-            reference.map_or(detail, |reference| format!("{title}. Reference: {reference}"))
+            reference.map_or(detail, |reference| {
+                format!("{title}. Reference: {reference}")
+            })
         }
         None => status.canonical_reason().unwrap_or("Refused").to_owned(),
     };

@@ -32,11 +32,13 @@ impl Ask {
     fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Failure> {
         let number = |name: &str, absent: i64| match get(name) {
             None => Ok(absent),
-            Some(text) => text.trim().parse::<i64>().map_err(|_| {
-                Refusal::new(Code::InvalidValue, format!("{name} is a whole number"))
-            }),
+            Some(text) => text
+                .trim()
+                .parse::<i64>()
+                .map_err(|_| Refusal::new(Code::InvalidValue, format!("{name} is a whole number"))),
         };
-        let descending = get("sortOrder").is_some_and(|order| order.eq_ignore_ascii_case("descending"));
+        let descending =
+            get("sortOrder").is_some_and(|order| order.eq_ignore_ascii_case("descending"));
         let sort = get("sortBy")
             .filter(|path| !path.is_empty())
             .map(|path| {
@@ -51,7 +53,9 @@ impl Ask {
                 attributes: names("attributes"),
                 excluded: names("excludedAttributes"),
             },
-            filter: get("filter").filter(|text| !text.is_empty()).map(str::to_owned),
+            filter: get("filter")
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned),
             sort: sort.map(|path| (path, descending)),
             start: u64::try_from(number("startIndex", 1)?).unwrap_or(1).max(1),
             count: usize::try_from(number("count", PAGE_MAX as i64)?).unwrap_or(0),
@@ -77,7 +81,9 @@ impl Ask {
             texts.push((name.as_str(), text));
         }
         Self::read(|name| {
-            let (_, text) = texts.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+            let (_, text) = texts
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(text)
         })
     }
@@ -91,7 +97,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
             .await
             .map_err(|_| Failure::syntax("The query cannot be read."))?;
         Self::read(|name| {
-            let (_, text) = pairs.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+            let (_, text) = pairs
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(text)
         })
     }
@@ -109,16 +117,26 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok())
-            .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        if !matches!(kind.as_deref(), Some("application/scim+json" | "application/json")) {
+            .map(|kind| {
+                kind.split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_ascii_lowercase()
+            });
+        if !matches!(
+            kind.as_deref(),
+            Some("application/scim+json" | "application/json")
+        ) {
             let what = "The body is application/scim+json or application/json.";
             return Err(Failure::new(415, what).into_response());
         }
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(axum::response::IntoResponse::into_response)?;
-        let body = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::syntax(format!("The body is no JSON: {error}.")).into_response())?;
+        let body = serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::syntax(format!("The body is no JSON: {error}.")).into_response()
+        })?;
         Ok(Self(body))
     }
 }
@@ -137,7 +155,12 @@ impl Versions {
 /// The versions in `If-Match` or `If-None-Match`.
 pub(super) fn versions(headers: &HeaderMap, name: HeaderName) -> Option<Versions> {
     let text = headers.get(name)?.to_str().ok()?;
-    let one = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+    let one = |tag: &str| {
+        tag.trim()
+            .trim_start_matches("W/")
+            .trim_matches('"')
+            .to_owned()
+    };
     Some(Versions(text.split(',').map(one).collect()))
 }
 

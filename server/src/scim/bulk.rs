@@ -3,11 +3,7 @@
 
 use std::collections::HashMap;
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::IntoResponse as _,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse as _};
 use domain::scim::{ResourceType, TYPES};
 use serde_json::{Value, json};
 use store::scim::Resource;
@@ -56,7 +52,10 @@ pub(super) async fn run(State(server): State<Server>, client: Client, Body(body)
         let Some(first) = waits.first() else { break };
         let (at, outcome) = match waits.iter().find(ready) {
             Some(at) => (*at, one(&server, &client, &operations[*at], &made).await),
-            None => (*first, Err(Failure::new(409, "Operations name each other in a circle."))),
+            None => (
+                *first,
+                Err(Failure::new(409, "Operations name each other in a circle.")),
+            ),
         };
         let operation = &operations[at];
         let mut answer = json!({ "method": operation.method });
@@ -206,7 +205,11 @@ async fn one(
         }
         ("DELETE", Some(id)) => {
             delete(server, client, kind, id, version).await?;
-            (204, format!("{}{}/{id}", server.scim(), kind.endpoint), None)
+            (
+                204,
+                format!("{}{}/{id}", server.scim(), kind.endpoint),
+                None,
+            )
         }
         _ => return Err(Failure::new(405, "The path does not take this method.")),
     })

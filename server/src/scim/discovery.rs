@@ -74,9 +74,11 @@ fn whole(uri: &Uri, documents: Vec<Value>) -> Answer {
 }
 
 fn one(id: &str, documents: Vec<Value>) -> Answer {
-    let found = documents
-        .into_iter()
-        .find(|one| one["id"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(id)));
+    let found = documents.into_iter().find(|one| {
+        one["id"]
+            .as_str()
+            .is_some_and(|known| known.eq_ignore_ascii_case(id))
+    });
     let found = found.ok_or_else(Failure::not_found)?;
     Ok(document(StatusCode::OK, &found).into_response())
 }

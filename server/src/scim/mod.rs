@@ -9,7 +9,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use domain::scim::{Filter, GROUP, ResourceType, TYPES, USER, Wanted, clean, operations};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub fn routes() -> Router<Server> {
         .route("/scim/v2/Schemas", get(discovery::schemas))
         .route("/scim/v2/Schemas/{id}", get(discovery::schema))
         .route("/scim/v2/Bulk", post(bulk::run))
-        .route("/scim/v2/.search", post(search(&TYPES)))
+        .route("/scim/v2/.search", search(&TYPES))
         .merge(resources(&USER))
         .merge(resources(&GROUP))
 }
@@ -56,14 +56,15 @@ fn resources(kind: &'static ResourceType) -> Router<Server> {
     let list = async move |State(server): State<Server>, client: Client, ask: Ask| {
         find(&server, &client, kinds, ask).await
     };
-    let create = async move |State(server): State<Server>, client: Client, ask: Ask, Body(body): Body| {
-        let made = create(&server, &client, kind, body).await?;
-        let mut response = tell(&server, &made, &ask.wanted, StatusCode::CREATED);
-        if let Ok(location) = server.location(&made).parse() {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        Ok::<_, Failure>(response)
-    };
+    let create =
+        async move |State(server): State<Server>, client: Client, ask: Ask, Body(body): Body| {
+            let made = create(&server, &client, kind, body).await?;
+            let mut response = tell(&server, &made, &ask.wanted, StatusCode::CREATED);
+            if let Ok(location) = server.location(&made).parse() {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            Ok::<_, Failure>(response)
+        };
     let show = async move |State(server): State<Server>,
                            client: Client,
                            Path(id): Path<String>,
@@ -73,7 +74,9 @@ fn resources(kind: &'static ResourceType) -> Router<Server> {
         let found = store
             .scim_resource(&client.viewer, client.source, kind, known(&id)?)
             .await?;
-        if ask::versions(&headers, header::IF_NONE_MATCH).is_some_and(|known| known.has(&found.version)) {
+        if ask::versions(&headers, header::IF_NONE_MATCH)
+            .is_some_and(|known| known.has(&found.version))
+        {
             return Ok(StatusCode::NOT_MODIFIED.into_response());
         }
         Ok::<_, Failure>(tell(&server, &found, &ask.wanted, StatusCode::OK))
@@ -107,7 +110,7 @@ fn resources(kind: &'static ResourceType) -> Router<Server> {
     };
     Router::new()
         .route(&home, get(list).post(create))
-        .route(&format!("{home}/.search"), post(search(kinds)))
+        .route(&format!("{home}/.search"), search(kinds))
         .route(
             &format!("{home}/{{id}}"),
             get(show).put(replace).patch(change).delete(remove),
@@ -115,12 +118,12 @@ fn resources(kind: &'static ResourceType) -> Router<Server> {
 }
 
 /// `POST …/.search`: a query in a body, so that it stands in no log of addresses.
-fn search(
-    kinds: &'static [&'static ResourceType],
-) -> impl AsyncFn(State<Server>, Client, Body) -> Answer + Clone + Send + Sync + 'static {
-    async move |State(server): State<Server>, client: Client, Body(body): Body| {
-        find(&server, &client, kinds, Ask::of_body(&body)?).await
-    }
+fn search(kinds: &'static [&'static ResourceType]) -> MethodRouter<Server> {
+    post(
+        async move |State(server): State<Server>, client: Client, Body(body): Body| {
+            find(&server, &client, kinds, Ask::of_body(&body)?).await
+        },
+    )
 }
 
 /// An id in an address. One that is none names nothing that is there.
@@ -151,7 +154,14 @@ async fn replace(
     let id = known(id)?;
     let body = clean(kind, body)?;
     let store = &server.portal.store;
-    let now = store.scim_replace(&client.viewer, client.source, kind, id, version.as_deref(), body);
+    let now = store.scim_replace(
+        &client.viewer,
+        client.source,
+        kind,
+        id,
+        version.as_deref(),
+        body,
+    );
     Ok(now.await?)
 }
 
@@ -166,7 +176,14 @@ async fn patch(
     let id = known(id)?;
     let list = operations(kind, &body)?;
     let store = &server.portal.store;
-    let now = store.scim_patch(&client.viewer, client.source, kind, id, version.as_deref(), list);
+    let now = store.scim_patch(
+        &client.viewer,
+        client.source,
+        kind,
+        id,
+        version.as_deref(),
+        list,
+    );
     Ok(now.await?)
 }
 
