@@ -105,6 +105,7 @@ fn holds(domain: &mut VecDeque<Json>, row: &Json) -> bool {
         "=" => value == wanted || (value.is_null() && *wanted == json!(false)),
         "!=" => value != wanted,
         ">" => less(wanted, value),
+        "<" => less(value, wanted),
         "in" => wanted.as_array().expect("a list").contains(value),
         other => panic!("{other}"),
     }

@@ -807,7 +807,7 @@ async fn what_moves_in_the_books_brings_its_client() {
         .payments
         .iter()
         .find(|payment| payment.amount == paid);
-    let payment = payment.expect("the payment");
+    let payment = &payment.expect("the payment").clone();
     assert_eq!(
         (
             payment.date.to_string().as_str(),
@@ -816,6 +816,47 @@ async fn what_moves_in_the_books_brings_its_client() {
         ("2026-11-20", "100.10")
     );
     assert!(payment.reference.starts_with('P'), "{}", payment.reference);
+
+    // Money that only the bank's statement tells of; Community lends the right to enter one to nobody.
+    let right = json!([[
+        ["module", "=", "account"],
+        ["name", "=", "group_account_basic"]
+    ]]);
+    let named = json!({"fields": ["res_id"]});
+    let right = rpc.call("ir.model.data", "search_read", right, named).await;
+    let group = json!({"group_ids": [[4, right[0]["res_id"]]]});
+    rpc.write("res.users", 2, group).await;
+    let journal = json!([[["type", "=", "bank"], ["company_id", "=", 1]]]);
+    let journal = rpc
+        .call("account.journal", "search", journal, json!({}))
+        .await;
+    let context = json!({"fields": ["property_account_receivable_id"], "context": {"allowed_company_ids": [1]}});
+    let owed = rpc
+        .call(
+            "res.partner",
+            "read",
+            json!([[owed["partner_id"][0]]]),
+            context,
+        )
+        .await;
+    let line = json!({
+        "journal_id": journal[0], "payment_ref": "Wheels, thank you", "partner_id": owed[0]["id"], "amount": 7.77,
+        "date": "2026-11-21", "counterpart_account_id": owed[0]["property_account_receivable_id"][0],
+    });
+    rpc.create("account.bank.statement.line", line).await;
+    let account = &clients(&full, None).await.0[&client].accounts[0];
+    assert_eq!(account.balance, before - paid - Decimal::new(777, 2));
+    let [newest, next, ..] = account.payments.as_slice() else {
+        panic!("{:?}", account.payments)
+    };
+    assert_eq!(
+        (
+            newest.date.to_string().as_str(),
+            newest.amount.to_string().as_str()
+        ),
+        ("2026-11-21", "7.77")
+    );
+    assert_eq!(next, payment);
 }
 
 async fn tickets(

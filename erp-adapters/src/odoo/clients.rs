@@ -7,6 +7,7 @@
 //! digits, and no float is ever calculated with.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     str::FromStr as _,
 };
@@ -451,35 +452,52 @@ impl Odoo {
         Ok(())
     }
 
-    /// The last payments. Each answer has the newest of all clients that lack
-    /// some; whoever has enough then is no longer asked for, so that one client
-    /// who pays every day does not hide the others.
+    /// The last payments of each account, the newest first.
     async fn payments(
         &self,
         books: &Books,
         ids: &[i64],
         accounts: &mut Accounts,
     ) -> Result<(), Error> {
+        for inflow in [Inflow::payments(), Inflow::statements()] {
+            self.inflow(&inflow, books, ids, accounts).await?;
+        }
+        for account in accounts.values_mut() {
+            // Both kinds came newest first, which a stable sort keeps within a day.
+            account
+                .payments
+                .sort_by_key(|payment| Reverse(payment.date));
+            account.payments.truncate(LAST_PAYMENTS);
+        }
+        Ok(())
+    }
+
+    /// Each answer has the newest of all clients that lack some; whoever has
+    /// enough then is no longer asked for, so that one client who pays every day
+    /// does not hide the others.
+    async fn inflow(
+        &self,
+        inflow: &Inflow,
+        books: &Books,
+        ids: &[i64],
+        accounts: &mut Accounts,
+    ) -> Result<(), Error> {
         let scope = self.scope().await?;
         let mut wanted: BTreeSet<i64> = ids.iter().copied().collect();
-        let fields = json!([
-            "name",
+        let fields = [
+            inflow.reference,
+            inflow.amount,
             "partner_id",
             "company_id",
             "currency_id",
-            "amount",
-            "date"
-        ]);
+            "date",
+        ];
         while !wanted.is_empty() {
-            let domain = json!([
-                ["partner_type", "=", "customer"],
-                ["payment_type", "=", "inbound"],
-                ["state", "in", PAID],
-                ["partner_id", "in", wanted],
-                ["company_id", "in", scope.ids()],
-            ]);
+            let mut domain = inflow.domain.clone();
+            domain.push(json!(["partner_id", "in", wanted]));
+            domain.push(json!(["company_id", "in", scope.ids()]));
             let body = json!({"domain": domain, "fields": fields, "order": "date desc, id desc", "limit": PAYMENT_ROWS});
-            let rows = self.rows(PAYMENT, body).await?;
+            let rows = self.rows(inflow.model, body).await?;
             let mut of: BTreeMap<i64, Vec<&Row>> = BTreeMap::new();
             for row in &rows {
                 if let Some(client) = row.get("partner_id").and_then(link) {
@@ -493,14 +511,14 @@ impl Odoo {
                 if (!all && !enough) || !wanted.remove(&client) {
                     continue;
                 }
-                for row in rows.iter().take(LAST_PAYMENTS) {
+                for row in rows {
                     let of = |field: &str| row.get(field).and_then(link);
                     let (Some(company), Some(currency)) = (of("company_id"), of("currency_id"))
                     else {
                         continue;
                     };
                     let key = (client, scope.books(company), currency);
-                    if let Some(payment) = payment(row, books.digits(currency))
+                    if let Some(payment) = inflow.payment(row, books.digits(currency))
                         && let Some(account) = self.account(books, accounts, key).await?
                     {
                         account.payments.push(payment);
@@ -512,10 +530,71 @@ impl Odoo {
             }
             // An answer of so many rows has enough of somebody.
             if wanted.len() == before {
-                return Err(malformed(PAYMENT, "partner_id", "is not who was asked for"));
+                return Err(malformed(
+                    inflow.model,
+                    "partner_id",
+                    "is not who was asked for",
+                ));
             }
         }
         Ok(())
+    }
+}
+
+/// Where money that came in is noted.
+struct Inflow {
+    model: &'static str,
+    domain: Vec<Json>,
+    /// What its ids begin with here.
+    prefix: &'static str,
+    reference: &'static str,
+    amount: &'static str,
+}
+
+impl Inflow {
+    /// Payments that were registered.
+    fn payments() -> Self {
+        Self {
+            model: PAYMENT,
+            domain: vec![
+                json!(["partner_type", "=", "customer"]),
+                json!(["payment_type", "=", "inbound"]),
+                json!(["state", "in", PAID]),
+            ],
+            prefix: "",
+            reference: "name",
+            amount: "amount",
+        }
+    }
+
+    /// Lines of bank statements that were booked to the client with no payment
+    /// registered before.
+    fn statements() -> Self {
+        Self {
+            model: LINE,
+            domain: vec![
+                json!(["account_type", "=", "asset_receivable"]),
+                json!(["parent_state", "=", "posted"]),
+                json!(["statement_line_id", "!=", false]),
+                json!(["payment_id", "=", false]),
+                json!(["balance", "<", 0]),
+            ],
+            prefix: "line/",
+            reference: "move_name",
+            amount: "amount_currency",
+        }
+    }
+
+    fn payment(&self, row: &Row, digits: u32) -> Option<Payment> {
+        // The two kinds count their records apart.
+        let id = format!("{}{}", self.prefix, id(row)?);
+        Some(Payment {
+            reference: word(row, self.reference).unwrap_or_else(|| id.clone()),
+            date: row.get("date")?.as_str()?.parse().ok()?,
+            // Money that comes in stands on the other side of the client's account.
+            amount: amount(row.get(self.amount), digits)?.abs(),
+            external_id: id,
+        })
     }
 }
 
@@ -583,16 +662,6 @@ fn client(row: &Row, faults: &mut Vec<Fault>) -> Option<Client> {
         changed_at: at.map(|at| at.and_utc()),
         external_id: id,
         name,
-    })
-}
-
-fn payment(row: &Row, digits: u32) -> Option<Payment> {
-    let id = id(row)?.to_string();
-    Some(Payment {
-        reference: word(row, "name").unwrap_or_else(|| id.clone()),
-        date: row.get("date")?.as_str()?.parse().ok()?,
-        amount: amount(row.get("amount"), digits)?,
-        external_id: id,
     })
 }
 
