@@ -88,11 +88,9 @@ async fn directory(answer: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> u
     .await
 }
 
-async fn serve<F: Future<Output = ()> + Send>(
-    serve: impl Fn(TcpStream) -> F + Send + 'static,
-) -> u16
+async fn serve<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -340,7 +340,7 @@ async fn what_changes_is_read_and_nothing_else(directory: &Directory) {
     let delta = pull(ldap.as_ref(), Some(&before.upto)).await;
     let found = directory.search("(uid=temp)", &["entryUUID"]);
     let uuid = first(found.values().next().expect("temp"), "entryUUID").expect("an id");
-    assert_eq!(fresh(&delta), [uuid.clone()]);
+    assert_eq!(fresh(&delta), [uuid.as_str()]);
     let temp = &delta.people[&uuid];
     assert_eq!(temp.text(Attribute::Title), Some("Temp"));
     assert!(temp.manager.is_some());
@@ -355,7 +355,7 @@ async fn what_changes_is_read_and_nothing_else(directory: &Directory) {
     ));
     let ldap = directory.open_with(&[]);
     let delta = pull(ldap.as_ref(), Some(&before.upto)).await;
-    assert_eq!(fresh(&delta), [uuid.clone()], "the id stays");
+    assert_eq!(fresh(&delta), [uuid.as_str()], "the id stays");
     let moved = &delta.people[&uuid];
     assert_eq!(moved.text(Attribute::Title), Some("Clerk"));
     assert_ne!(moved.unit, temp.unit);

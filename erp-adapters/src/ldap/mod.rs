@@ -736,7 +736,7 @@ impl Ldap {
             left_out: field.is_none(),
         };
         let owner = index.names.get(&worker.external_id);
-        if let Some(owner) = owner.filter(|owner| key(owner) != own)
+        if let Some(owner) = owner.filter(|owner| **owner != entry.dn && key(owner) != own)
             && index.people.contains_key(&own)
         {
             let what = format!(
@@ -1045,7 +1045,8 @@ impl ErpAdapter for Ldap {
     async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {
         let mut wire = self.connect().await?;
         let mut asked = self.wanted.people.clone();
-        asked.push("*".into());
+        // Not among "every attribute", and what most mappings take for the id.
+        asked.extend(["entryUUID", "*"].map(str::to_owned));
         let mut cursor = self.cursor(&self.base, self.people.clone(), &asked);
         cursor.search.page = Some(u32::try_from(limit).unwrap_or(50).clamp(1, 50));
         let chunk = self.chunk(&mut wire, &mut cursor).await?;

@@ -147,16 +147,16 @@ fn weigh(bytes: &[u8], most: u64) -> Result<(), String> {
 
 fn check_count(strings: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(strings).map_err(|_| "has texts that are not UTF-8")?;
+    // Wherever it stands: a comment before the element could say something else.
     for said in text.split("uniqueCount").skip(1) {
         let digits = said.trim_start_matches(|c: char| !c.is_ascii_digit());
         let end = digits
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(digits.len());
-        if !digits[..end].parse::<usize>().is_ok_and(|n| n <= CELLS) {
+        let count = digits[..end].parse();
+        if end > 0 && !count.is_ok_and(|count: usize| count <= CELLS) {
             return Err(format!("says that it has more than {CELLS} texts"));
         }
-        // The attribute stands once, in the first element.
-        break;
     }
     Ok(())
 }
@@ -277,6 +277,10 @@ mod tests {
     fn a_count_that_cannot_be_is_refused() {
         assert_eq!(check_count(b"<sst count=\"4\" uniqueCount=\"4\">"), Ok(()));
         assert_eq!(check_count(b"<sst>"), Ok(()));
+        assert_eq!(check_count(b"<sst><si>uniqueCount</si>"), Ok(()));
+        assert!(
+            check_count(b"<!-- uniqueCount=\"1\" --><sst uniqueCount=\"99999999999\">").is_err()
+        );
         assert!(check_count(b"<sst uniqueCount=\"99999999999\">").is_err());
         assert!(check_count(b"<sst uniqueCount=\"99999999999999999999999\">").is_err());
         assert!(check_count(b"\xFF\xFE<\0").is_err());
