@@ -130,6 +130,8 @@ fn fifty_thousand(criterion: &mut Criterion) {
     for version in ["v4", "v2"] {
         let url = runtime.block_on(serve(pages(version)));
         let source = source(&url, version);
+        let bytes = runtime.block_on(fetch(&client, &url));
+        assert!(bytes > PEOPLE * 300, "{bytes} bytes came");
         assert_eq!(runtime.block_on(pull(&*source)), PEOPLE);
         group.bench_function(format!("{version} transport"), |bench| {
             bench.iter(|| runtime.block_on(fetch(&client, &url)));

@@ -45,7 +45,8 @@ impl<'a> Met<'a> {
     pub(crate) fn new(list: &str, id: Option<&'a Field>) -> Self {
         Self {
             list: list.to_owned(),
-            id,
+            // Before there is a mapping, every record has the same id.
+            id: id.filter(|field| !field.from.is_empty()),
             ids: BTreeSet::new(),
             nameless: 0,
             count: None,

@@ -71,6 +71,7 @@ pub(crate) fn complete(
             let what = "is needed: it says which field of the source becomes what";
             Error::setting("mapping", what)
         })?;
+        usable(mapping)?;
         return Ok((settings.clone(), mapping.clone(), String::new()));
     };
     let preset = preset(kind, name).ok_or_else(|| {
@@ -87,7 +88,15 @@ pub(crate) fn complete(
         }
     }
     let mapping = mapping.cloned().unwrap_or(preset.mapping);
+    usable(&mapping)?;
     Ok((all, mapping, preset.label))
+}
+
+fn usable(mapping: &Mapping) -> Result<(), Error> {
+    mapping.check().map_err(|bad| {
+        let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
+        Error::setting("mapping", bad.join("; "))
+    })
 }
 
 #[cfg(test)]

@@ -801,6 +801,38 @@ async fn photos_come_as_bytes_or_as_base64() {
 }
 
 #[tokio::test]
+async fn a_source_can_be_looked_at_before_it_has_a_mapping() {
+    let server = MockServer::start().await;
+    let answer = |request: &Request| {
+        let skip = request.url.query_pairs().find(|(key, _)| key == "$skip");
+        let skip: usize = skip.map_or(0, |(_, at)| at.parse().expect("a number"));
+        let rows: Vec<_> = (skip..9).take(2).map(|id| json!({"id": id})).collect();
+        list(&rows, None)
+    };
+    Mock::given(path("/odata/hr/People"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let url = format!("{}/odata/hr", server.uri());
+    let settings = [
+        ("url", url.as_str()),
+        ("people", "People"),
+        ("page_size", "2"),
+    ];
+    let mapping = serde_json::to_value(erp_adapters::unmapped()).expect("JSON");
+    let source = try_open(&settings, Some(mapping)).expect("an adapter");
+    let samples = source.sample(8).await.expect("samples");
+    assert_eq!(samples.len(), 8);
+    assert_eq!(samples[7].record, json!({"id": 7}));
+    let asked = server.received_requests().await.expect("requests");
+    let query = asked[0].url.query().expect("a query");
+    assert!(
+        !query.contains("$select") && !query.contains("$orderby"),
+        "{query}"
+    );
+}
+
+#[tokio::test]
 async fn what_cannot_be_right_is_refused_before_anything_is_read() {
     let said = |settings: &[(&str, &str)], mapping: Json| {
         let mut all = vec![("url", "https://erp.example/odata")];

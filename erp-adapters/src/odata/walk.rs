@@ -172,8 +172,8 @@ impl<'a> Walk<'a> {
             });
         }
         // Without an order of its own, a list may come in another one each time.
-        let order = self.id.filter(|_| odata.page_size.is_some() || skip > 0);
-        if let Some(id) = order {
+        let skips = odata.page_size.is_some() || skip > 0;
+        if let Some(id) = self.id.filter(|id| skips && !id.from.is_empty()) {
             options.push(("$orderby", id.from.trim_start_matches('/').to_owned()));
         }
         if let Some(size) = odata.page_size {
