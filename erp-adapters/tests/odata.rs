@@ -503,6 +503,12 @@ async fn changes_are_read_by_link_until_the_link_dies() {
         .respond_with(ResponseTemplate::new(410))
         .mount(&server)
         .await;
+    // Ids are read without asking for links to changes.
+    Mock::given(path("/odata/hr/People"))
+        .and(query_param("$select", "id"))
+        .respond_with(list(&[json!({"id": 1}), json!({"id": 2})], None))
+        .mount(&server)
+        .await;
     let source = plain(&server, &[("track", "yes")]);
     let mark = |pages: &[Page]| pages.last().expect("a page").watermark.0.clone();
     let all = pull(&*source, None).await.expect("a pull");
@@ -510,6 +516,8 @@ async fn changes_are_read_by_link_until_the_link_dies() {
     let changed = pull(&*source, Some(&mark(&all))).await.expect("changes");
     assert_eq!(names(&changed), ["Ada L."]);
     assert_eq!(mark(&changed), "changes:/odata/hr/People?$deltatoken=b");
+    // Who did not change is still there.
+    assert_eq!(source.worker_ids().await.expect("ids").ids.len(), 2);
     let again = pull(&*source, Some(&mark(&changed)))
         .await
         .expect("all again");

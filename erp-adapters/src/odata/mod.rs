@@ -176,8 +176,7 @@ impl OData {
             return Ok(None);
         }
         let chunk = pull.walk.next().await?;
-        // A link to changes had died, and all is read instead.
-        pull.progress.in_full |= pull.asked_changes && !pull.walk.reads_changes();
+        pull.progress.in_full |= pull.walk.restarted;
         let Some(chunk) = chunk else {
             pull.progress.ended = true;
             let page = Page {
@@ -231,7 +230,6 @@ impl OData {
         }
         let walk = Walk::new(self, list, self.id_field());
         Ok(Pull {
-            asked_changes: changes.is_some(),
             walk: match changes {
                 Some(link) => walk.changes(link),
                 None => walk,
@@ -365,7 +363,6 @@ struct Pull<'a> {
     walk: Walk<'a>,
     mapper: Mapper<'a>,
     progress: Progress,
-    asked_changes: bool,
 }
 
 /// A pull of clients on its way.

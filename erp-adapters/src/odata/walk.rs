@@ -57,6 +57,8 @@ pub(super) struct Walk<'a> {
     /// What the service's clock said when the walk began.
     pub(super) began: Option<DateTime<Utc>>,
     pub(super) delta: Option<Url>,
+    /// Whether a link to changes had died, and the whole list is read instead.
+    pub(super) restarted: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -70,6 +72,7 @@ impl<'a> Walk<'a> {
             rows: 0,
             began: None,
             delta: None,
+            restarted: false,
         }
     }
 
@@ -77,11 +80,6 @@ impl<'a> Walk<'a> {
     pub(super) fn changes(mut self, link: Url) -> Self {
         self.step = Step::Changes(link);
         self
-    }
-
-    /// Whether only changes are read, as they were asked for.
-    pub(super) fn reads_changes(&self) -> bool {
-        matches!(self.step, Step::Changes(_))
     }
 
     /// The next page; none after the last.
@@ -104,6 +102,7 @@ impl<'a> Walk<'a> {
                 // The link is too old: all is read again, and a new one comes.
                 (404 | 410, Step::Changes(_)) => {
                     self.step = Step::From(0);
+                    self.restarted = true;
                     continue;
                 }
                 // A field that it does not have, or a count that it does not give:
