@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::RunId;
+use domain::{RunId, SourceId, Viewer};
+use erp_adapters::{ErpAdapter, Guard};
 use store::Store;
 use tokio::sync::mpsc;
 
@@ -39,6 +40,24 @@ pub struct Portal {
     pub site: Arc<Site>,
     /// Where jobs are handed in; full means busy.
     pub jobs: mpsc::Sender<Job>,
+}
+
+/// Opens a source with its settings, its secrets and the mapping in force. Nothing is read yet; what
+/// the adapter refuses is the inner error. Needs `ManageSources`.
+///
+/// # Errors
+/// [`store::Error::NotFound`], [`store::Error::Internal`] if the secrets cannot be opened.
+pub async fn open_source(
+    store: &Store,
+    guard: &Guard,
+    viewer: &Viewer,
+    id: SourceId,
+) -> Result<Result<Box<dyn ErpAdapter>, erp_adapters::Error>, store::Error> {
+    let source = store.source(viewer, id).await?;
+    let settings = store.source_settings(viewer, id).await?;
+    let mapping = store.mapping(viewer, id).await?;
+    let mapping = mapping.as_ref().map(|version| &version.mapping);
+    Ok(erp_adapters::open(&source.kind, &settings, mapping, guard))
 }
 
 impl Portal {

@@ -364,7 +364,9 @@ impl Transform {
             Self::Date { format } => {
                 let mut dates = Vec::with_capacity(texts.len());
                 for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-                    let date = NaiveDate::parse_and_remainder(text.trim(), format);
+                    // A spreadsheet has real dates beside typed ones; those come as they should.
+                    let date = NaiveDate::parse_and_remainder(text.trim(), format)
+                        .or_else(|_| NaiveDate::parse_and_remainder(text.trim(), "%Y-%m-%d"));
                     let (date, _) = date.map_err(|_| {
                         let shown: String = text.chars().take(40).collect();
                         format!("“{shown}” is not a date of the form {format}")
@@ -386,6 +388,159 @@ impl Transform {
         })
     }
 }
+
+/// Transforms as people write them in one line, with `|` between:
+/// `trim | part "," 1 | title`, `map "3"="Fitter" else ""`, `date "%d.%m.%Y"`,
+/// `constant "en-GB"`, `join "/plant" ", "`. In quotes, `\"` is a quote and `\\`
+/// a backslash.
+#[must_use]
+pub fn written(transforms: &[Transform]) -> String {
+    let steps: Vec<_> = transforms.iter().map(ToString::to_string).collect();
+    steps.join(" | ")
+}
+
+/// The way back from [`written`].
+///
+/// # Errors
+/// [`Violation::BadFormat`] of `field`, saying what was not understood and what is allowed.
+pub fn read(field: &str, line: &str) -> Result<Vec<Transform>, Violation> {
+    let bad = |expected: String| Violation::BadFormat {
+        field: field.to_owned(),
+        expected,
+    };
+    let words = words(line).map_err(bad)?;
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    words
+        .split(|word| *word == Word::Bar)
+        .map(|step| transform(step).map_err(bad))
+        .collect()
+}
+
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted =
+            |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        match self {
+            Self::Trim => f.write_str("trim"),
+            Self::Lower => f.write_str("lower"),
+            Self::Upper => f.write_str("upper"),
+            Self::Title => f.write_str("title"),
+            Self::Part { separator, index } => write!(f, "part {} {index}", quoted(separator)),
+            Self::Map { table, otherwise } => {
+                f.write_str("map")?;
+                for (from, to) in table {
+                    write!(f, " {}={}", quoted(from), quoted(to))?;
+                }
+                match otherwise {
+                    Some(otherwise) => write!(f, " else {}", quoted(otherwise)),
+                    None => Ok(()),
+                }
+            }
+            Self::Date { format } => write!(f, "date {}", quoted(format)),
+            Self::Constant { value } => write!(f, "constant {}", quoted(value)),
+            Self::Join { with, separator } => {
+                write!(f, "join {} {}", quoted(with), quoted(separator))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Bare(String),
+    Quoted(String),
+    Bar,
+    Equals,
+}
+
+fn words(line: &str) -> Result<Vec<Word>, String> {
+    let mut words = Vec::new();
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            c if c.is_whitespace() => {}
+            '|' => words.push(Word::Bar),
+            '=' => words.push(Word::Equals),
+            '"' => {
+                let mut text = String::new();
+                loop {
+                    match rest.next() {
+                        Some('"') => break,
+                        Some('\\') => match rest.next() {
+                            Some(c @ ('"' | '\\')) => text.push(c),
+                            _ => return Err("after \\ a quote or another \\".into()),
+                        },
+                        Some(c) => text.push(c),
+                        None => return Err("a closing \"".into()),
+                    }
+                }
+                words.push(Word::Quoted(text));
+            }
+            c => {
+                let mut text = String::from(c);
+                while let Some(c) = rest.next_if(|c| !c.is_whitespace() && !"|=\"".contains(*c)) {
+                    text.push(c);
+                }
+                words.push(Word::Bare(text));
+            }
+        }
+    }
+    Ok(words)
+}
+
+fn transform(step: &[Word]) -> Result<Transform, String> {
+    use Word::{Bare, Equals, Quoted};
+    let [Bare(name), rest @ ..] = step else {
+        return Err("trim, lower, upper, title, part, map, date, constant or join".into());
+    };
+    match (name.as_str(), rest) {
+        ("trim", []) => Ok(Transform::Trim),
+        ("lower", []) => Ok(Transform::Lower),
+        ("upper", []) => Ok(Transform::Upper),
+        ("title", []) => Ok(Transform::Title),
+        ("part", [Quoted(separator), Bare(index)]) => Ok(Transform::Part {
+            separator: separator.clone(),
+            index: index.parse().map_err(|_| PART.to_owned())?,
+        }),
+        ("part", _) => Err(PART.into()),
+        ("map", mut rest) => {
+            let mut table = BTreeMap::new();
+            let mut otherwise = None;
+            while !rest.is_empty() {
+                rest = match rest {
+                    [Quoted(from), Equals, Quoted(to), rest @ ..] => {
+                        table.insert(from.clone(), to.clone());
+                        rest
+                    }
+                    [Bare(word), Quoted(text)] if word == "else" => {
+                        otherwise = Some(text.clone());
+                        &[]
+                    }
+                    _ => return Err("map \"3\"=\"Fitter\" \"4\"=\"Smith\" else \"\"".into()),
+                }
+            }
+            Ok(Transform::Map { table, otherwise })
+        }
+        ("date", [Quoted(format)]) => Ok(Transform::Date {
+            format: format.clone(),
+        }),
+        ("date", _) => Err("date \"%d.%m.%Y\"".into()),
+        ("constant", [Quoted(value)]) => Ok(Transform::Constant {
+            value: value.clone(),
+        }),
+        ("constant", _) => Err("constant \"en-GB\"".into()),
+        ("join", [Quoted(with), Quoted(separator)]) => Ok(Transform::Join {
+            with: with.clone(),
+            separator: separator.clone(),
+        }),
+        ("join", _) => Err("join \"other field\" \", \"".into()),
+        _ => Err("trim, lower, upper, title, part, map, date, constant or join".into()),
+    }
+}
+
+const PART: &str = "part \",\" 1, where the first part is 0 and the last -1";
 
 /// Each word with a capital: `ANNE-MARIE O'NEIL` becomes `Anne-Marie O'Neil`.
 fn title(text: &str) -> String {
@@ -443,6 +598,8 @@ mod tests {
         assert_eq!(one("who", last, record.clone()), "grace");
         let date = json!([{ "do": "date", "format": "%d.%m.%Y" }]);
         assert_eq!(one("on", date.clone(), record.clone()), "2019-05-13");
+        let typed = json!({ "on": "2019-05-13" });
+        assert_eq!(one("on", date.clone(), typed), "2019-05-13");
         assert_eq!(
             read("who", date, record.clone()),
             Err("“ OKAFOR, GRACE ” is not a date of the form %d.%m.%Y".into())
@@ -488,5 +645,26 @@ mod tests {
         assert_eq!("department".parse(), Ok(Target::Unit));
         assert_eq!("title".parse(), Ok(Target::Attribute(Attribute::Title)));
         assert!("salary".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let line = r#"trim | part "," -1 | map "3"="Fitter" "a\"b"="\\" else "" | date "%d.%m.%Y" | constant "en-GB" | join "/plant" ", " | upper"#;
+        let transforms = super::read("t", line).expect("transforms");
+        assert_eq!(written(&transforms), line);
+        assert_eq!(super::read("t", "  "), Ok(Vec::new()));
+        for wrong in [
+            "shout",
+            "trim |",
+            "| trim",
+            "part 1",
+            "part \",\" x",
+            "map 3=4",
+            "date",
+            "constant \"x",
+            "trim trim",
+        ] {
+            assert!(super::read("t", wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::mapping::Mapping;
+use domain::mapping::{Field, Mapping, Target, Transform};
 use serde::Serialize;
 
 use crate::{
-    CsvFolder, ErpAdapter, Error, Guard, Ldap, OData, Odoo, Rest, TableFolder, Tryton, ldap, odata,
-    odoo, rest, table_folder, words::quote,
+    CsvFolder, ErpAdapter, Error, Guard, Ldap, OData, Odoo, Pushed, Rest, TableFolder, Tryton,
+    ldap, odata, odoo, preset, pushed, rest, table_folder, words::quote,
 };
 
 /// A kind of source.
@@ -109,6 +109,7 @@ pub const KINDS: &[Kind] = &[
     table_folder::KIND,
     odata::KIND,
     rest::KIND,
+    pushed::KIND,
 ];
 
 /// The mapping that a kind of source follows where there is no other; none
@@ -126,8 +127,37 @@ pub fn default_mapping(
     };
     match kind {
         "ldap" => ldap::default_mapping(get("preset"), get("unit_filter").is_some()).map(Some),
+        "odata" | "rest" => match get("preset") {
+            None => Ok(None),
+            Some(_) => Ok(Some(preset::complete(kind, settings, None)?.1)),
+        },
         _ => Ok(None),
     }
+}
+
+/// A mapping that takes nothing but an id that is no id: for looking at the
+/// fields of a source before there is a mapping.
+#[must_use]
+pub fn unmapped() -> Mapping {
+    let id = Field {
+        target: Target::Id,
+        from: String::new(),
+        transforms: vec![Transform::Constant { value: "?".into() }],
+    };
+    Mapping {
+        worker: vec![id],
+        unit: Vec::new(),
+    }
+}
+
+/// Whether a source of the kind `kind` can be opened with `settings`, before
+/// anybody has made its mapping.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn check(kind: &str, settings: &BTreeMap<String, String>, guard: &Guard) -> Result<(), Error> {
+    let mapping = default_mapping(kind, settings)?.unwrap_or_else(unmapped);
+    open(kind, settings, Some(&mapping), guard).map(drop)
 }
 
 /// Opens a source of the kind `kind`. Nothing is read yet. A kind that is
@@ -186,6 +216,7 @@ pub fn open(
         "ldap" => Box::new(Ldap::new(guard, &get, mapping)?),
         "odata" => Box::new(OData::new(guard, settings, mapping)?),
         "rest" => Box::new(Rest::new(guard, settings, mapping)?),
+        "scim" => Box::new(Pushed),
         "table" => Box::new(TableFolder::new(&get, mapping)?),
         "tryton" => Box::new(Tryton::new(
             guard,

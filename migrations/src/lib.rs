@@ -14,6 +14,7 @@ mod m0004_people_over_time;
 mod m0005_clients;
 mod m0006_scim;
 mod m0007_corrections;
+mod m0008_schedules;
 
 /// Runs the steps that a database lacks.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_clients::Step),
             Box::new(m0006_scim::Step),
             Box::new(m0007_corrections::Step),
+            Box::new(m0008_schedules::Step),
         ]
     }
 }

@@ -325,6 +325,23 @@ pub(super) fn told(named: &NamedEntry) -> Told {
                 None,
             )
         }
+        "source.scheduled" => {
+            let cron = detail.pointer("/schedule/cron").and_then(Value::as_str);
+            let what = match cron {
+                Some(_) => "Set when a source is read",
+                None => "Ended a source's schedule",
+            };
+            ("Source", Tone::Neutral, what.to_owned(), quoted(cron))
+        }
+        "source.mapped" => (
+            "Source",
+            Tone::Neutral,
+            format!(
+                "Set version {} of a source's mapping",
+                count(detail, "version")
+            ),
+            quoted(text(detail, "note")),
+        ),
         "source.token_made" => (
             "Source",
             Tone::Neutral,
@@ -383,13 +400,40 @@ pub(super) fn told(named: &NamedEntry) -> Told {
         }
         "run.begun" => {
             let name = quoted(text(detail, "source_name")).unwrap_or_default();
+            let what = match text(detail, "undoes") {
+                Some(_) => format!("Started to undo a run of {name}"),
+                None => format!("Started a run of {name}"),
+            };
+            ("Run", Tone::Neutral, what, None)
+        }
+        "run.undone" => {
+            let why = detail.get("totals").and_then(totals);
+            let left = counted(count(detail, "left"), "thing", "things");
             (
-                "Run",
-                Tone::Neutral,
-                format!("Started a run of {name}"),
-                None,
+                "Undone",
+                Tone::Warning,
+                format!("Undid a run, {left} left as they are"),
+                why,
             )
         }
+        "source.limits_set" => (
+            "Source",
+            Tone::Warning,
+            "Set how much a run may do before it asks".to_owned(),
+            None,
+        ),
+        "source.paused" => (
+            "Source",
+            Tone::Warning,
+            "Paused a source: its next run asks first".to_owned(),
+            text(detail, "why").map(str::to_owned),
+        ),
+        "source.resumed" => (
+            "Source",
+            Tone::Neutral,
+            "Ended the pause of a source".to_owned(),
+            None,
+        ),
         "run.applied" => {
             let step = |at: usize| {
                 detail

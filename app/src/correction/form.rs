@@ -56,7 +56,7 @@ pub async fn show(
     let prospect = prospects
         .remove(&attribute)
         .ok_or_else(AppError::not_found)?;
-    let takes = takes(&visit, prospect.source, &prospect.source_kind, attribute).await;
+    let takes = takes(&visit, prospect.source, attribute).await;
     let action = format!("/people/{who}/corrections/new");
     let kept = visit.flash.kept(&action);
     let name = visit.me.person.display_name.clone();

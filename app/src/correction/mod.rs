@@ -7,7 +7,10 @@ use axum::{
 };
 use domain::{Attribute, Role, SourceId, Viewer};
 
-use crate::{edge::Visit, portal::Portal};
+use crate::{
+    edge::Visit,
+    portal::{Portal, open_source},
+};
 
 mod form;
 mod page;

@@ -154,7 +154,7 @@ fn row(one: &Correction, reader: &Reader) -> AnyView {
 pub async fn show(visit: Visit, Path(which): Path<String>) -> Result<Response, AppError> {
     let which = CorrectionId(id(&which)?);
     let one = visit.portal.store.correction(&visit.viewer, which).await?;
-    let takes = takes(&visit, one.source, &one.source_kind, one.attribute).await;
+    let takes = takes(&visit, one.source, one.attribute).await;
     let mine = visit.viewer.id() == Some(one.person.id);
     let kept = visit.flash.kept(&format!("/corrections/{which}/decline"));
     let reader = visit.reader;

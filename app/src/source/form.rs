@@ -15,7 +15,7 @@ use serde::Deserialize;
 use store::source::{NewSource, Source};
 
 use super::{
-    page,
+    page, push,
     router::manages,
     words::{self, sentence},
 };
@@ -261,7 +261,7 @@ pub async fn create(visit: Visit, posted: Posted) -> Result<Response, AppError> 
         .into_iter()
         .chain(secrets.clone())
         .collect();
-    if let Err(error) = erp_adapters::open(kind.name, &all, None, &visit.portal.site.guard) {
+    if let Err(error) = erp_adapters::check(kind.name, &all, &visit.portal.site.guard) {
         typed.refuse(&error);
         return new_page(visit, kind, typed).await;
     }
@@ -272,6 +272,7 @@ pub async fn create(visit: Visit, posted: Posted) -> Result<Response, AppError> 
         secrets,
     };
     match visit.portal.store.add_source(&visit.viewer, new).await {
+        Ok(source) if kind.is_pushed() => push::show_token(visit, source.id).await,
         Ok(source) => {
             let done = format!(
                 "“{}” is connected. Test the connection, then try a dry run.",
@@ -304,7 +305,7 @@ pub async fn change(
     all.retain(|key, _| kept.secrets_set.contains(key));
     all.extend(settings.clone());
     all.extend(secrets.clone());
-    if let Err(error) = erp_adapters::open(kind.name, &all, None, &visit.portal.site.guard) {
+    if let Err(error) = erp_adapters::check(kind.name, &all, &visit.portal.site.guard) {
         typed.refuse(&error);
         return page::page(visit, source, Some(typed), None).await;
     }

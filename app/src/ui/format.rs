@@ -208,6 +208,15 @@ impl Zone {
         name.parse().map_or(Self::UTC, Self::Named)
     }
 
+    /// Its name in the IANA database; `UTC` for one that is known by its distance alone.
+    #[cfg(feature = "ssr")]
+    pub fn name(self) -> String {
+        match self {
+            Self::Fixed(_) => "UTC".to_owned(),
+            Self::Named(zone) => zone.name().to_owned(),
+        }
+    }
+
     /// Its distance from UTC at `instant`, in minutes east.
     pub fn offset_minutes(self, instant: DateTime<Utc>) -> i32 {
         let minutes = (self.local(instant) - instant.naive_utc()).num_minutes();

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::{RunId, Viewer};
+use app::portal::open_source;
+use chrono::TimeDelta;
+use domain::{RunId, SourceId, Viewer, erp::Watermark};
 use erp_adapters::{ErpAdapter, Guard};
 use futures::StreamExt as _;
 use store::{
@@ -13,13 +15,23 @@ use store::{
     run::{Phase, Read, Run},
 };
 
+use super::feed;
+
 /// Drives runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Driver {
     store: Store,
     guard: Guard,
     /// How far the sources were read by runs that wait for somebody's word.
-    read: Arc<Mutex<HashMap<RunId, Option<String>>>>,
+    read: Arc<Mutex<HashMap<RunId, HowFar>>>,
+}
+
+/// How far a source was read.
+#[derive(Debug, Default)]
+struct HowFar {
+    watermark: Option<String>,
+    /// Everything, and not only what changed.
+    in_full: bool,
 }
 
 /// Why a run could not go on.
@@ -39,6 +51,18 @@ impl From<erp_adapters::Error> for Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+/// For what may pass by itself: the time that the source asks for, if it names one.
+fn passing(stop: &Stop) -> Option<Option<TimeDelta>> {
+    use erp_adapters::Error::{RateLimited, TimedOut, Unreachable};
+    match stop {
+        Stop::Erp(RateLimited { retry_after }) => {
+            Some(retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()))
+        }
+        Stop::Erp(Unreachable { .. } | TimedOut { .. }) => Some(None),
+        Stop::Erp(_) | Stop::Store(_) => None,
     }
 }
 
@@ -62,13 +86,23 @@ impl Driver {
         let stop = match self.go(id).await {
             Ok(run) => {
                 tracing::info!(%id, phase = ?run.phase, totals = ?run.totals, "a run");
+                if !run.dry_run && run.phase == Phase::Done {
+                    self.note(run.source, false, None).await;
+                }
                 return;
             }
             Err(stop) => stop,
         };
+        // Somebody ended it meanwhile.
+        if matches!(stop, Stop::Store(Error::Conflict("run_over"))) {
+            return;
+        }
+        if let Ok(run) = self.store.run(&viewer(), id).await
+            && !run.dry_run
+        {
+            self.note(run.source, true, passing(&stop)).await;
+        }
         let (code, text) = match stop {
-            // Somebody ended it meanwhile.
-            Stop::Store(Error::Conflict("run_over")) => return,
             Stop::Erp(error) => (error.code(), error.to_string()),
             Stop::Store(error) => {
                 tracing::error!(%id, %error, "a run failed");
@@ -83,15 +117,35 @@ impl Driver {
         }
     }
 
+    /// Tells the schedule how a run went.
+    async fn note(&self, source: SourceId, failed: bool, passing: Option<Option<TimeDelta>>) {
+        let noted = self
+            .store
+            .note_run(&viewer(), source, failed, passing)
+            .await;
+        if let Err(error) = noted {
+            tracing::error!(%source, %error, "how a run went was not noted for its schedule");
+        }
+    }
+
+    /// Undoes a run; nothing is asked of the ERP.
+    async fn undo(&self, id: RunId) -> Result<Run, Stop> {
+        while self.store.undo_chunk(&viewer(), id).await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(self.store.end_undo(&viewer(), id).await?)
+    }
+
     async fn go(&self, id: RunId) -> Result<Run, Stop> {
         let viewer = viewer();
         let run = self.store.run(&viewer, id).await?;
-        let source = self.store.source(&viewer, run.source).await?;
-        let settings = self.store.source_settings(&viewer, run.source).await?;
-        let adapter = erp_adapters::open(&source.kind, &settings, None, &self.guard)?;
+        if run.undoes.is_some() {
+            return self.undo(id).await;
+        }
+        let adapter = open_source(&self.store, &self.guard, &viewer, run.source).await??;
         if run.phase == Phase::Reading {
-            let watermark = self.read(&run, adapter.as_ref()).await?;
-            self.remember(id, watermark);
+            let read = self.read(&run, adapter.as_ref()).await?;
+            self.remember(id, read);
         }
         let run = self.store.run(&viewer, id).await?;
         if run.phase != Phase::Applying {
@@ -104,18 +158,29 @@ impl Driver {
             // Between chunks, everybody else has a turn.
             tokio::task::yield_now().await;
         }
-        let watermark = self.forget(id);
-        let run = self.store.end_run(&viewer, id, watermark).await?;
+        feed::pull(&self.store, &viewer, id, adapter.as_ref()).await?;
+        let HowFar { watermark, in_full } = self.forget(id);
+        let run = self.store.end_run(&viewer, id, watermark.clone()).await?;
+        if in_full {
+            self.store
+                .note_full_read(&viewer, run.source, run.started_at)
+                .await?;
+        }
         match self.photos(&run, adapter.as_ref()).await {
             Ok(()) => {}
             Err(Stop::Erp(error)) => tracing::warn!(%id, %error, "not every photo was read"),
             Err(Stop::Store(error)) => tracing::error!(%id, %error, "not every photo was kept"),
         }
+        if let Some(upto) = watermark.map(Watermark)
+            && let Err(error) = adapter.done(&upto).await
+        {
+            tracing::warn!(%id, %error, "what was read was not put away");
+        }
         Ok(run)
     }
 
     /// Reads the ERP and has the store make its plan; answers how far it was read.
-    async fn read(&self, run: &Run, adapter: &dyn ErpAdapter) -> Result<Option<String>, Stop> {
+    async fn read(&self, run: &Run, adapter: &dyn ErpAdapter) -> Result<HowFar, Stop> {
         let viewer = viewer();
         let structure = adapter.units().await?;
         self.store
@@ -127,9 +192,11 @@ impl Driver {
                 structure.faults,
             )
             .await?;
-        let since = self.store.watermark(&viewer, run.source).await?;
-        let mut watermark = since.clone();
-        let mut pages = adapter.workers(since.map(domain::erp::Watermark));
+        let watermark = self.store.watermark(&viewer, run.source).await?;
+        let in_full = watermark.is_none() || self.store.reads_in_full(&viewer, run.source).await?;
+        let since = watermark.clone().filter(|_| !in_full);
+        let mut watermark = watermark;
+        let mut pages = adapter.workers(since.map(Watermark));
         while let Some(page) = pages.next().await {
             let page = page?;
             watermark = Some(page.watermark.0);
@@ -145,9 +212,13 @@ impl Driver {
                 .await?;
         }
         let present = adapter.worker_ids().await?;
-        let present: HashSet<_> = present.ids.into_iter().collect();
-        self.store.plan_run(&viewer, run.id, Some(present)).await?;
-        Ok(watermark)
+        // While some ids cannot be read, nobody who is missing is known to be gone.
+        let present = (present.unreadable == 0).then(|| present.ids.into_iter().collect());
+        if run.dry_run {
+            feed::pull(&self.store, &viewer, run.id, adapter).await?;
+        }
+        self.store.plan_run(&viewer, run.id, present).await?;
+        Ok(HowFar { watermark, in_full })
     }
 
     /// Fetches the photos that changed, after everything else: they are large. What is missing then stays
@@ -171,18 +242,18 @@ impl Driver {
         Ok(())
     }
 
-    fn remember(&self, id: RunId, watermark: Option<String>) {
+    fn remember(&self, id: RunId, read: HowFar) {
         self.read
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, watermark);
+            .insert(id, read);
     }
 
-    fn forget(&self, id: RunId) -> Option<String> {
+    fn forget(&self, id: RunId) -> HowFar {
         self.read
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id)
-            .flatten()
+            .unwrap_or_default()
     }
 }

@@ -21,14 +21,15 @@ use crate::http::{COOKIE, PHOTO_BODY_MAX, ProblemBody, Server};
 mod audit;
 mod caller;
 mod conversations;
-mod delegations;
 mod corrections;
+mod delegations;
 mod employees;
 mod history;
 mod input;
 mod me;
 mod policies;
 mod priority;
+mod reading;
 mod reviews;
 mod shapes;
 mod sources;
@@ -103,6 +104,8 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(corrections::withdraw))
         .routes(routes!(sources::list, sources::add))
         .routes(routes!(sources::show))
+        .routes(routes!(reading::schedule, reading::set_schedule))
+        .routes(routes!(reading::mapping, reading::set_mapping))
         .routes(routes!(sources::runs, sources::start_run))
         .routes(routes!(sources::run))
         .routes(routes!(sources::steps))

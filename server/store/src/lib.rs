@@ -25,6 +25,7 @@ pub mod error;
 pub mod event;
 pub mod frame;
 pub mod history;
+pub mod mapping;
 pub mod org;
 pub mod people;
 pub mod photo;
@@ -33,6 +34,7 @@ pub mod profile;
 pub mod quality;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod scim;
 pub mod session;
 mod several;
@@ -158,6 +160,12 @@ impl Store {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.events.subscribe()
+    }
+
+    /// How `viewer` stands to `subject`, for pages that offer only what they may see.
+    #[must_use]
+    pub fn stands_to(&self, viewer: &Viewer, subject: EmployeeId) -> Relation {
+        self.relation(viewer, subject)
     }
 
     /// How `viewer` stands to `subject`; the system stands to everyone as a stranger.

@@ -114,6 +114,10 @@ PATCH /scim/v2/Groups/{id} 401 401 401 401 {"Operations":[]}
 DELETE /scim/v2/Groups/{id} 401 401 401 401
 POST /scim/v2/.search 401 401 401 401 {}
 POST /scim/v2/Bulk 401 401 401 401 {"Operations":[]}
+GET /api/v1/sources/{id}/schedule 401 404 404 200
+PUT /api/v1/sources/{id}/schedule 401 404 404 200 {"schedule":null}
+GET /api/v1/sources/{id}/mapping 401 404 404 200
+PUT /api/v1/sources/{id}/mapping 401 404 404 422 {"version":0,"mapping":{"worker":[]}}
 DELETE /api/v1/me/sign-ins 401 204 204 204
 "#;
 
@@ -195,6 +199,11 @@ GET /console/sources/{id}/runs/{run} 303 404 404 200
 POST /console/sources/{id}/runs/{run}/approve 303 404 404 303 x=y
 POST /console/sources/{id}/runs/{run}/cancel 303 404 404 303 x=y
 GET /console/sources/{id}/runs/{run}/undo 303 404 404 200
+GET /console/sources/{id}/schedule 303 404 404 200
+POST /console/sources/{id}/schedule 303 404 404 422 cron=x
+GET /console/sources/{id}/mapping 303 404 404 404
+POST /console/sources/{id}/mapping 303 404 404 404 x=y
+GET /console/sources/{id}/mapping.json 303 404 404 404
 POST /console/sources/{id}/limits 303 404 404 303 joiners=x
 POST /console/sources/{id}/resume 303 404 404 303 x=y
 GET /console/people 303 404 404 200
@@ -294,7 +303,10 @@ impl Things {
         let correction = noah.post("/corrections", wrong).await.ok();
         let source = administrator.get("/sources").await.ok()["items"][0].clone();
         let dry = format!("/sources/{}/runs", source["id"].as_str().unwrap());
-        let dry = administrator.post(&dry, json!({ "dry_run": true })).await.ok();
+        let dry = administrator
+            .post(&dry, json!({ "dry_run": true }))
+            .await
+            .ok();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self {
             noah: noah.id.to_string(),

@@ -1,0 +1,173 @@
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use domain::{SourceId, Violation, mapping::Mapping};
+use serde::{Deserialize, Serialize};
+use store::{Error, schedule::Schedule};
+use utoipa::ToSchema;
+
+use super::{Answer, Caller, Id, Input};
+use crate::http::Server;
+
+/// When a source is read by itself.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct ScheduleShape {
+    /// Five fields of cron: minute, hour, day of month, month, day of week.
+    cron: String,
+    /// The zone of the IANA database in which they are meant, `Europe/Oslo`.
+    zone: String,
+    /// A run starts at random up to so many seconds late, 0 to 3600.
+    #[serde(default)]
+    jitter_seconds: u16,
+    /// After so many days everything is read again, 1 to 90.
+    #[serde(default = "a_week")]
+    full_every_days: u16,
+}
+
+const fn a_week() -> u16 {
+    7
+}
+
+/// A source's schedule, and what it means.
+#[derive(Serialize, ToSchema)]
+pub struct Scheduled {
+    /// None where the source is read when somebody starts a run.
+    schedule: Option<ScheduleShape>,
+    /// The cron text in English words.
+    in_words: String,
+    next_at: Option<DateTime<Utc>>,
+    /// How many runs failed since the last one that did not.
+    failures: u32,
+}
+
+/// What is to be set.
+#[derive(Deserialize, ToSchema)]
+pub struct SetSchedule {
+    /// None ends the schedule.
+    schedule: Option<ScheduleShape>,
+}
+
+/// A source's schedule.
+#[utoipa::path(get, path = "/sources/{id}/schedule", tag = "sources", params(("id" = Uuid, Path)), responses((status = 200, body = Scheduled)))]
+pub async fn schedule(
+    State(server): State<Server>,
+    Caller { viewer }: Caller,
+    Id(id): Id<SourceId>,
+) -> Answer<Scheduled> {
+    let set = server.portal.store.schedule(&viewer, id).await?;
+    Ok(Json(Scheduled {
+        in_words: set
+            .as_ref()
+            .map(|set| set.schedule.in_words())
+            .unwrap_or_default(),
+        next_at: set.as_ref().map(|set| set.next_at),
+        failures: set.as_ref().map_or(0, |set| set.failures),
+        schedule: set.map(|set| ScheduleShape {
+            cron: set.schedule.cron,
+            zone: set.schedule.zone,
+            jitter_seconds: set.schedule.jitter_seconds,
+            full_every_days: set.schedule.full_every_days,
+        }),
+    }))
+}
+
+/// Sets or ends a source's schedule.
+#[utoipa::path(put, path = "/sources/{id}/schedule", tag = "sources", params(("id" = Uuid, Path)), request_body = SetSchedule, responses((status = 200, body = Scheduled)))]
+pub async fn set_schedule(
+    State(server): State<Server>,
+    Caller { viewer }: Caller,
+    Id(id): Id<SourceId>,
+    Input(set): Input<SetSchedule>,
+) -> Answer<Scheduled> {
+    let wanted = set.schedule.map(|set| Schedule {
+        cron: set.cron,
+        zone: set.zone,
+        jitter_seconds: set.jitter_seconds,
+        full_every_days: set.full_every_days,
+    });
+    server
+        .portal
+        .store
+        .set_schedule(&viewer, id, wanted)
+        .await?;
+    schedule(State(server), Caller { viewer }, Id(id)).await
+}
+
+/// A source's mapping.
+#[derive(Serialize, ToSchema)]
+pub struct MappingShape {
+    /// Counts up with every set; 0 for the one that the kind of source brings.
+    version: u32,
+    /// `{worker: [{target, from, transforms}], unit: […]}`.
+    #[schema(value_type = serde_json::Value)]
+    mapping: Mapping,
+    /// Why it was set.
+    note: String,
+    set_by: Option<String>,
+    set_at: Option<DateTime<Utc>>,
+}
+
+/// What is to be set.
+#[derive(Deserialize, ToSchema)]
+pub struct SetMapping {
+    /// The version that was read; 409 if another came between.
+    version: u32,
+    /// As it is answered.
+    #[schema(value_type = serde_json::Value)]
+    mapping: serde_json::Value,
+    /// Why.
+    #[serde(default)]
+    note: String,
+}
+
+/// The mapping that a source follows; empty where it has none.
+#[utoipa::path(get, path = "/sources/{id}/mapping", tag = "sources", params(("id" = Uuid, Path)), responses((status = 200, body = MappingShape)))]
+pub async fn mapping(
+    State(server): State<Server>,
+    Caller { viewer }: Caller,
+    Id(id): Id<SourceId>,
+) -> Answer<MappingShape> {
+    let store = &server.portal.store;
+    let source = store.source(&viewer, id).await?;
+    Ok(Json(match store.mapping(&viewer, id).await? {
+        Some(set) => MappingShape {
+            version: set.version,
+            mapping: set.mapping,
+            note: set.note,
+            set_by: set.set_by,
+            set_at: Some(set.set_at),
+        },
+        None => MappingShape {
+            version: 0,
+            mapping: erp_adapters::default_mapping(&source.kind, &source.settings)
+                .ok()
+                .flatten()
+                .unwrap_or_default(),
+            note: String::new(),
+            set_by: None,
+            set_at: None,
+        },
+    }))
+}
+
+/// Sets a source's mapping; the next run reads everything and follows it.
+#[utoipa::path(put, path = "/sources/{id}/mapping", tag = "sources", params(("id" = Uuid, Path)), request_body = SetMapping, responses((status = 200, body = MappingShape)))]
+pub async fn set_mapping(
+    State(server): State<Server>,
+    Caller { viewer }: Caller,
+    Id(id): Id<SourceId>,
+    Input(set): Input<SetMapping>,
+) -> Answer<MappingShape> {
+    let wanted: Mapping = serde_json::from_value(set.mapping).map_err(|error| {
+        Error::from(Violation::BadFormat {
+            field: "mapping".into(),
+            // Names the target or the transform that is not known, and nothing of ours.
+            expected: error.to_string(),
+        })
+    })?;
+    server
+        .portal
+        .store
+        .set_mapping(&viewer, id, set.version, wanted, &set.note)
+        .await?;
+    mapping(State(server), Caller { viewer }, Id(id)).await
+}
