@@ -414,3 +414,62 @@ async fn many_people_come_in_pages() {
     let nobody = Folder::with("nobody", "employee_number,display_name\n");
     assert_eq!(pull(&nobody.open()).await, (BTreeMap::new(), vec![]));
 }
+
+#[tokio::test]
+async fn dates_dotted_lines_stand_ins_and_vacant_posts_are_read() {
+    let folder = Folder::with(
+        "over-time",
+        "employee_number,given_name,manager,start_date,end_date,dotted_managers,delegate,delegate_from,delegate_until\n\
+         N-1,Ada,,2019-05-13,,,N-2,2026-12-01,2026-12-24\n\
+         N-2,Bo,P-1,2026-12-01,2027-02-26,\"N-3; N-1,N-2\",,,\n\
+         N-3,Cy,N-1,,26.02.2027,,N-1,2026-12-24,2026-12-01\n\
+         N-4,Di,N-1,,,,N-1,soon,\n\
+         N-5,Ed,N-1,,,,N-1,2026-12-01,never\n\
+         N-6,Flo,N-1,,,,N-6,2026-12-01,\n",
+    )
+    .file("positions.csv", "position,title,manager\nP-1,Head of Yard,P-2\nP-2,Head of Works,N-1\n");
+    let adapter = folder.open();
+    let structure = adapter.units().await.expect("units");
+    let posts: Vec<_> = structure
+        .vacancies
+        .iter()
+        .map(|post| (post.external_id.as_str(), post.manager.as_deref()))
+        .collect();
+    assert_eq!(posts, [("P-1", Some("P-2")), ("P-2", Some("N-1"))]);
+
+    let (workers, faults) = pull(&adapter).await;
+    let day = |text: &str| Some(text.parse().expect("a day"));
+    let ada = &workers["N-1"];
+    assert_eq!((ada.starts_on, ada.ends_on), (day("2019-05-13"), None));
+    let delegate = ada.delegate.as_ref().expect("somebody stands in");
+    assert_eq!(delegate.to, "N-2");
+    assert_eq!(
+        (Some(delegate.from), delegate.until),
+        (day("2026-12-01"), day("2026-12-24"))
+    );
+    let bo = &workers["N-2"];
+    assert_eq!(bo.manager.as_deref(), Some("P-1"));
+    assert_eq!(bo.dotted, ["N-3", "N-1"], "and not themselves");
+    assert_eq!(
+        (bo.starts_on, bo.ends_on),
+        (day("2026-12-01"), day("2027-02-26"))
+    );
+    // What cannot be read is told, and nobody stands in for ever by a typing error.
+    for id in ["N-3", "N-4", "N-5", "N-6"] {
+        assert_eq!(workers[id].delegate, None, "{id}");
+        let about = |fault: &&Fault| fault.external_id.as_deref() == Some(id);
+        assert!(
+            faults.iter().any(|fault| about(&fault) && !fault.left_out),
+            "{id}"
+        );
+    }
+    assert_eq!(workers["N-3"].ends_on, None);
+    let last = faults
+        .iter()
+        .find(|fault| fault.field.as_deref() == Some("endDate"));
+    assert!(
+        last.expect("a bad last day is told")
+            .what
+            .contains("26.02.2027")
+    );
+}

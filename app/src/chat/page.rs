@@ -13,6 +13,7 @@ use store::{
     chat::{Conversation, Kind, Range},
     org::Snapshot,
     people::PersonCard,
+    review::Reviewer,
 };
 
 use super::{
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     edge::{AppError, Visit, face, id},
+    review::words::relation,
     ui::{
         Avatars, Door, EmptyState, Face, Glyph, Icon, IconLink, Layout, LinkButton, Look, Person,
         Search, Status, Tone,
@@ -214,13 +216,12 @@ pub async fn show(
 
     let me = visit.me.person.id;
     let snapshot = store.chart();
-    let chain: Vec<_> = if one.reviewable_by > 0 {
-        snapshot.chart.chain(me).collect()
+    let reviewers = if one.reviewable_by > 0 {
+        store.reviewers(viewer).await?
     } else {
         Vec::new()
     };
-    let cards = store.cards(viewer, &chain).await?;
-    let reviewers = reviewers(&one, me, &chain, &cards, &snapshot);
+    let reviewers = reviewed_by(&one, me, reviewers, &snapshot);
 
     let fresh: [u8; 16] = store.random();
     let fresh = fresh
@@ -383,23 +384,25 @@ fn earlier(
     .into_any()
 }
 
-/// Each superior of the viewer, and over whom of the members.
-fn reviewers(
+/// Each who may review the viewer, and over whom of the members, or by which other relation.
+fn reviewed_by(
     one: &Conversation,
     me: EmployeeId,
-    chain: &[EmployeeId],
-    cards: &BTreeMap<EmployeeId, PersonCard>,
+    reviewers: Vec<Reviewer>,
     snapshot: &Snapshot,
 ) -> Vec<(PersonCard, String)> {
-    chain
-        .iter()
-        .filter_map(|superior| {
-            let card = cards.get(superior)?.clone();
+    reviewers
+        .into_iter()
+        .map(|reviewer| {
+            let superior = reviewer.person.id;
+            if let Some(relation) = relation(reviewer.by, reviewer.on_behalf_of.as_ref()) {
+                return (reviewer.person, format!("Over you, {relation}"));
+            }
             let mut over = vec!["you".to_owned()];
             let others = one
                 .members
                 .iter()
-                .filter(|member| member.id != me && snapshot.chart.oversees(*superior, member.id))
+                .filter(|member| member.id != me && snapshot.chart.oversees(superior, member.id))
                 .map(|member| given(&member.display_name).to_owned());
             over.extend(others);
             let words = match over.len() {
@@ -407,7 +410,7 @@ fn reviewers(
                 many if many > 4 => format!("Over you and {} others", many - 1),
                 _ => format!("Over {}", over.join(", ")),
             };
-            Some((card, words))
+            (reviewer.person, words)
         })
         .collect()
 }

@@ -4,10 +4,7 @@ use axum::{Router, extract::Query, response::Response, routing::get};
 use domain::EmployeeId;
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::{
-    people::PersonCard,
-    review::{Look, Review},
-};
+use store::review::{Look, Review, Reviewer};
 
 use crate::{
     edge::{AppError, Visit, face},
@@ -38,19 +35,14 @@ async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Ap
     let looks = store.looked_at(&visit.viewer, cursor.as_deref()).await?;
     let me = visit.me.person.id;
     let snapshot = store.chart();
-    let chain: Vec<_> = snapshot.chart.chain(me).collect();
-    let cards = store.cards(&visit.viewer, &chain).await?;
-    let oversight = store.oversight(&visit.viewer).await?;
-    let reviewable = oversight
-        .in_force(snapshot.chart.units_of(me))
-        .is_some_and(|rule| rule.on);
-    let superiors: Vec<_> = chain
-        .iter()
-        .filter_map(|id| cards.get(id).cloned())
-        .collect();
-    let manager = chain.first().copied();
+    let manager = snapshot.chart.manager(me);
+    let reviewers = store.reviewers(&visit.viewer).await?;
     let reader = visit.reader;
-    let order = if looks.items.is_empty() { "" } else { "The newest first" };
+    let order = if looks.items.is_empty() {
+        ""
+    } else {
+        "The newest first"
+    };
     visit
         .page("Who looked", Door::LookedAt, move || {
             view! {
@@ -72,7 +64,7 @@ async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Ap
                                 after_word="Earlier"
                             />
                         </section>
-                        {beside(superiors, reviewable)}
+                        {beside(reviewers)}
                     </div>
                 </div>
             }
@@ -242,17 +234,19 @@ fn state(review: &Review, reader: &Reader) -> AnyView {
     }
 }
 
-fn beside(superiors: Vec<PersonCard>, reviewable: bool) -> AnyView {
-    let nobody = superiors.is_empty() || !reviewable;
-    let people = if nobody {
+fn beside(reviewers: Vec<Reviewer>) -> AnyView {
+    let people = if reviewers.is_empty() {
         view! { <p class="muted">"Nobody may review your chats at present."</p> }.into_any()
     } else {
-        let rows = superiors
+        let rows = reviewers
             .into_iter()
-            .map(|person| {
+            .map(|one| {
+                let relation = words::relation(one.by, one.on_behalf_of.as_ref());
+                let relation = relation.map(|relation| format!(", {relation}"));
+                let sub = format!("Your chats, with a reason{}", relation.unwrap_or_default());
                 view! {
                     <li>
-                        <Person face=face(&person) href=format!("/people/{}", person.id) sub="Your chats, with a reason" />
+                        <Person face=face(&one.person) href=format!("/people/{}", one.person.id) sub=sub />
                     </li>
                 }
             })

@@ -178,6 +178,34 @@ pub(crate) async fn lines(
         .collect()
 }
 
+/// Who stands in at `now` for any of `managers`, and for whom.
+pub(crate) async fn stand_ins(
+    conn: &impl ConnectionTrait,
+    managers: &[EmployeeId],
+    now: DateTime<Utc>,
+) -> Result<Vec<(EmployeeId, EmployeeId)>> {
+    if managers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = format!(
+        "SELECT d.delegate_id, d.manager_id FROM delegations d \
+         WHERE {} AND d.manager_id IN ({}) ORDER BY d.from_at, d.id",
+        HOLDS.replace("$2", "$1"),
+        db::places(2, managers.len())
+    );
+    let ids = managers.iter().map(|id| id.0.into());
+    let values = std::iter::once(now.into()).chain(ids);
+    let rows = conn.query_all_raw(db::sql(conn, ask, values)).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                EmployeeId(row.try_get_by_index(0)?),
+                EmployeeId(row.try_get_by_index(1)?),
+            ))
+        })
+        .collect()
+}
+
 fn day(text: Option<String>) -> Result<Option<NaiveDate>> {
     let bad = |_| Error::Internal("a day that is none".into());
     text.map(|text| text.parse().map_err(bad)).transpose()

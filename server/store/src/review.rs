@@ -141,6 +141,17 @@ pub struct Look {
     pub on_behalf_of: Option<PersonCard>,
 }
 
+/// Somebody who may review the viewer's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviewer {
+    /// Who.
+    pub person: PersonCard,
+    /// By which relation.
+    pub by: By,
+    /// For whom they stand in.
+    pub on_behalf_of: Option<PersonCard>,
+}
+
 /// Most characters of a search.
 const SEARCH_MAX: usize = 200;
 /// How many lines a search reads at once, and at the most for one page: it
@@ -556,6 +567,70 @@ impl Store {
         let mut cards: Vec<_> = people::cards(self.db(), ids).await?.into_values().collect();
         cards.sort_by_cached_key(|card| (text::fold(&card.display_name), card.id));
         Ok(cards)
+    }
+
+    /// Who may review the viewer's words now: the chain of command, the direct
+    /// superior first, then superiors by dotted line, then those who stand in.
+    /// Nobody while the policy of the viewer's unit is off.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
+    pub async fn reviewers(&self, viewer: &Viewer) -> Result<Vec<Reviewer>> {
+        let me = viewer.id().ok_or(Error::NotFound)?;
+        self.allow_about(viewer, me, Action::ReadLookedAt)?;
+        let ways = self.reviewers_of(me).await?;
+        let named = ways.iter().flat_map(|(id, by)| match by {
+            By::Delegate(manager) => vec![*id, *manager],
+            By::Line | By::Dotted => vec![*id],
+        });
+        let cards = people::cards(self.db(), named.collect::<BTreeSet<_>>()).await?;
+        let one = |(id, by): (EmployeeId, By)| {
+            let on_behalf_of = match by {
+                By::Delegate(manager) => cards.get(&manager).cloned(),
+                By::Line | By::Dotted => None,
+            };
+            let person = cards.get(&id)?.clone();
+            Some(Reviewer {
+                person,
+                by,
+                on_behalf_of,
+            })
+        };
+        Ok(ways.into_iter().filter_map(one).collect())
+    }
+
+    /// Who may review somebody's words now, and by which relation first.
+    pub(crate) async fn reviewers_of(&self, who: EmployeeId) -> Result<Vec<(EmployeeId, By)>> {
+        let oversight = self.policy().await?;
+        let snapshot = self.chart();
+        let chart = &snapshot.chart;
+        let Some(rule) = oversight
+            .in_force(chart.units_of(who))
+            .filter(|rule| rule.on)
+        else {
+            return Ok(Vec::new());
+        };
+        let chain: Vec<_> = chart.chain(who).collect();
+        let mut ways: Vec<_> = chain.iter().map(|above| (*above, By::Line)).collect();
+        let mut beside = Vec::new();
+        if rule.dotted {
+            let above = delegation::dotted(self.db(), who).await?.above;
+            beside.extend(above.into_iter().map(|above| (above, By::Dotted)));
+        }
+        if rule.delegates {
+            for (id, manager) in delegation::stand_ins(self.db(), &chain, self.now()).await? {
+                if reaches(chart, id, manager, who) {
+                    beside.push((id, By::Delegate(manager)));
+                }
+            }
+        }
+        for (id, by) in beside {
+            let known = ways.iter().any(|(other, _)| *other == id);
+            if chart.contains(id) && !known && !chart.oversees(who, id) {
+                ways.push((id, by));
+            }
+        }
+        Ok(ways)
     }
 
     /// How `reviewer` may see the words of `writer`.

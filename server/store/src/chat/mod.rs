@@ -186,19 +186,10 @@ impl Store {
         Ok(rows.into_iter().map(conversation).collect())
     }
 
-    /// How many superiors the oversight policy lets review somebody's words.
+    /// How many people the oversight policy lets review somebody's words.
     async fn reviewable_by(&self, who: EmployeeId) -> Result<u32> {
-        let oversight = self.oversight(&Viewer::system("reviewable_by")).await?;
-        let snapshot = self.chart();
-        let on = oversight
-            .in_force(snapshot.chart.units_of(who))
-            .is_some_and(|rule| rule.on);
-        let superiors = if on {
-            snapshot.chart.chain(who).count()
-        } else {
-            0
-        };
-        Ok(u32::try_from(superiors).unwrap_or(u32::MAX))
+        let reviewers = self.reviewers_of(who).await?.len();
+        Ok(u32::try_from(reviewers).unwrap_or(u32::MAX))
     }
 
     /// The person who talks.
