@@ -593,11 +593,58 @@ pub enum Doubt {
     },
     /// One photo that several people have: a placeholder, or somebody else's.
     SamePhoto {
+        /// The photo, by its hash.
+        photo: String,
         /// The names of those who have it, as far as they are told.
         people: Vec<String>,
         /// How many have it.
         count: u64,
     },
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cycle { people } => {
+                write!(f, "would be each other's superiors: {}", people.join(", "))
+            }
+            Self::MissingManager {
+                person, manager, ..
+            } => {
+                write!(f, "{person}: the manager {manager} is not in the source")
+            }
+            Self::Duplicate {
+                person,
+                attribute,
+                value,
+                other,
+                ..
+            } => write!(
+                f,
+                "{person}: {} {value} is that of {other} too",
+                attribute.name()
+            ),
+            Self::UnitGone { unit, people } => {
+                write!(f, "{people} in the unit {unit}, which is not in the source")
+            }
+            Self::UnitCycle { units } => {
+                write!(f, "units in a circle: {}", units.join(", "))
+            }
+            Self::MassChange {
+                attribute,
+                people,
+                of,
+                ..
+            } => write!(
+                f,
+                "{people} of {of} would get another {} or lose it",
+                attribute.name()
+            ),
+            Self::SamePhoto { people, count, .. } => {
+                write!(f, "{count} have one photo: {}", people.join(", "))
+            }
+        }
+    }
 }
 
 /// The circles in a relation of many to one: each member's successor follows

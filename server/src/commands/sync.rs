@@ -72,6 +72,14 @@ fn text(run: &Run, findings: &[RunFinding]) -> String {
         totals.undecided,
         totals.faults,
     );
+    for (what, pulled) in [("Clients", totals.clients), ("Tickets", totals.tickets)] {
+        if pulled.read + pulled.gone > 0 {
+            text += &format!(
+                "\n  {what}: {} read, {} new, {} changed, {} gone.",
+                pulled.read, pulled.new, pulled.changed, pulled.gone
+            );
+        }
+    }
     for finding in findings {
         text += &match finding {
             RunFinding::Fault(fault) => {
@@ -88,6 +96,8 @@ fn text(run: &Run, findings: &[RunFinding]) -> String {
             RunFinding::Vacancy(vacancy) => {
                 format!("\n  Vacant post {}: {}", vacancy.external_id, vacancy.title)
             }
+            RunFinding::Doubt(doubt) => format!("\n  {doubt}"),
+            RunFinding::NotUndone(left) => format!("\n  {} stays: {}", left.name, left.why),
         };
     }
     if run.dry_run {

@@ -266,7 +266,10 @@ impl Store {
                 .from_raw_sql(db::sql(self.db(), ask, values))
                 .all(self.db())
                 .await?;
-            let whose: BTreeSet<_> = places.iter().map(|(conversation, _)| *conversation).collect();
+            let whose: BTreeSet<_> = places
+                .iter()
+                .map(|(conversation, _)| *conversation)
+                .collect();
             let whose = members_now(self.db(), whose.into_iter()).await?;
             let told = found.into_iter().map(|row| {
                 let message = Message::from(row);
@@ -274,7 +277,11 @@ impl Store {
                 (message, members.unwrap_or_else(|| Arc::new([])))
             });
             // Fails only when nobody listens.
-            drop(self.0.events.send(Event::Messages(Arc::new(told.collect()))));
+            drop(
+                self.0
+                    .events
+                    .send(Event::Messages(Arc::new(told.collect()))),
+            );
         }
         Ok(())
     }

@@ -158,7 +158,9 @@ impl Resource {
         }
         if let Some(name) = &self.manager_name
             && let Some(urn) = self.kind.extension.map(|extension| extension.id)
-            && let Some(manager) = object.get_mut(urn).and_then(|inner| inner.get_mut("manager"))
+            && let Some(manager) = object
+                .get_mut(urn)
+                .and_then(|inner| inner.get_mut("manager"))
         {
             manager["displayName"] = name.as_str().into();
         }
@@ -209,7 +211,9 @@ impl Keys {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let is_user = *kind == USER;
         Self {
-            user_name: text("userName").filter(|_| is_user).map(|name| name.to_lowercase()),
+            user_name: text("userName")
+                .filter(|_| is_user)
+                .map(|name| name.to_lowercase()),
             external_id: text("externalId"),
             manager: scim::manager(body).filter(|_| is_user).map(str::to_owned),
         }
@@ -252,19 +256,21 @@ impl Store {
         let mut change = self.change().await?;
         pushed(&change.tx, source).await?;
         let token = format!("scim_{}", URL_SAFE_NO_PAD.encode(self.random::<32>()));
-        let write = "INSERT INTO scim_tokens (source_id, token_hash, created_at) VALUES ($1, $2, $3)
+        let write =
+            "INSERT INTO scim_tokens (source_id, token_hash, created_at) VALUES ($1, $2, $3)
             ON CONFLICT (source_id) DO UPDATE SET token_hash = excluded.token_hash,
                 created_at = excluded.created_at, last_used_at = NULL";
-        let row = [
-            source.0.into(),
-            token_hash(&token).into(),
-            change.at.into(),
-        ];
+        let row = [source.0.into(), token_hash(&token).into(), change.at.into()];
         change
             .tx
             .execute_raw(db::sql(&change.tx, write, row))
             .await?;
-        change.record(viewer, "source.token_made", source::subject(source), json!({}));
+        change.record(
+            viewer,
+            "source.token_made",
+            source::subject(source),
+            json!({}),
+        );
         change.commit().await?;
         Ok(token)
     }
@@ -286,7 +292,12 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(Error::NotFound);
         }
-        change.record(viewer, "source.token_revoked", source::subject(source), json!({}));
+        change.record(
+            viewer,
+            "source.token_revoked",
+            source::subject(source),
+            json!({}),
+        );
         change.commit().await
     }
 
@@ -376,7 +387,11 @@ impl Store {
     ) -> Result<Resource> {
         self.allow(viewer, Action::ManageSources)?;
         let found = self
-            .read_resources("AND r.kind = $2 AND r.id = $3", source, [kind.name.into(), id.into()])
+            .read_resources(
+                "AND r.kind = $2 AND r.id = $3",
+                source,
+                [kind.name.into(), id.into()],
+            )
             .await?;
         found.into_iter().next().ok_or(Error::NotFound.into())
     }
@@ -518,8 +533,15 @@ impl Store {
         version: Option<&str>,
         operations: Vec<Operation>,
     ) -> Result<Resource> {
-        self.edit(viewer, source, kind, Some(id), version, Edit::Patch(operations))
-            .await
+        self.edit(
+            viewer,
+            source,
+            kind,
+            Some(id),
+            version,
+            Edit::Patch(operations),
+        )
+        .await
     }
 
     /// Deletes a resource. A user has left by that: every sign-in ends at once.
@@ -560,7 +582,12 @@ impl Store {
             .execute_raw(db::sql(&change.tx, members, [id.into()]))
             .await?;
         let detail = json!({ "resource": id, "type": kind.name, "name": name_of(&before.body) });
-        change.record(viewer, "source.resource_deleted", source::subject(source), detail);
+        change.record(
+            viewer,
+            "source.resource_deleted",
+            source::subject(source),
+            detail,
+        );
         change.commit().await?;
         Ok(())
     }
@@ -843,7 +870,12 @@ impl Store {
     async fn reports_of(&self, source: SourceId, user: &Resource) -> Result<Vec<Resource>> {
         let mut names = vec![user.id.to_string()];
         for name in ["userName", "externalId"] {
-            names.extend(user.body.get(name).and_then(Value::as_str).map(str::to_owned));
+            names.extend(
+                user.body
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
+            );
         }
         let more = format!(
             "AND r.manager IN ({}) AND r.id <> ${} ORDER BY r.id LIMIT {REPORTS}",
@@ -903,7 +935,9 @@ impl Store {
             }
             for (group, members) in members {
                 if let Some(place) = place.get(&group) {
-                    resources[*place].body.insert("members".into(), members.into());
+                    resources[*place]
+                        .body
+                        .insert("members".into(), members.into());
                 }
             }
             let find = format!(
@@ -1017,13 +1051,19 @@ fn sort_key(resource: &Resource, path: &AttrPath) -> Option<String> {
         scope = object.get(resource.kind.extension(urn)?.id)?.as_object()?;
     }
     let name = path.name.as_deref()?;
-    let attr = match path.schema.as_deref().and_then(|urn| resource.kind.extension(urn)) {
+    let attr = match path
+        .schema
+        .as_deref()
+        .and_then(|urn| resource.kind.extension(urn))
+    {
         Some(extension) => extension.attribute(name),
         None => resource.kind.attribute(name),
     }?;
     let mut value = scope.get(attr.name)?;
     if let Value::Array(items) = value {
-        let primary = items.iter().find(|item| item["primary"] == Value::Bool(true));
+        let primary = items
+            .iter()
+            .find(|item| item["primary"] == Value::Bool(true));
         value = primary.or(items.first())?;
     }
     let exact = match value {

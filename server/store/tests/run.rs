@@ -5,15 +5,15 @@ mod support;
 use std::{collections::BTreeMap, collections::HashSet, time::Duration};
 
 use domain::{
-    Attribute, EmployeeId, Roles, RunId, SourceId, Value, Viewer,
+    Attribute, EmployeeId, Role, Roles, RunId, SourceId, Value, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
     org::Finding,
-    sync::{Step, StepKind},
+    sync::{Doubt, Limit, Limits, Step, StepKind},
 };
 use store::{
     Error, Event, Store, db,
     people::DirectoryQuery,
-    run::{Phase, Read, Run, RunFinding},
+    run::{Group, Phase, Read, Run, RunFinding},
     source::{Decision, NewSource},
 };
 use support::World;
@@ -1343,7 +1343,7 @@ async fn any_run_can_be_undone() {
     support::everywhere(async |world| {
         let store = &world.store;
         let source = world.source("ERP").await;
-        let limits = domain::sync::Limits {
+        let limits = Limits {
             leavers: 100,
             joiners: 100,
             movers: 100,
@@ -1424,6 +1424,277 @@ async fn any_run_can_be_undone() {
             sync(store, source, &any_firm(&mut dice)).await;
         }
         assert!(undone > 9);
+    })
+    .await;
+}
+
+/// A firm of `count` people in one unit.
+fn many(count: usize) -> (Vec<OrgUnit>, Vec<Worker>) {
+    let people = (0..count).map(|n| {
+        worker(
+            &format!("w{n:05}"),
+            &format!("Worker {n}"),
+            None,
+            Some("u1"),
+        )
+    });
+    (vec![unit("u1", "Works")], people.collect())
+}
+
+fn doubts(findings: &[RunFinding]) -> Vec<&Doubt> {
+    findings
+        .iter()
+        .filter_map(|finding| match finding {
+            RunFinding::Doubt(doubt) => Some(doubt),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn five_thousand_who_vanish_stop_a_run_before_the_first_write() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let mut firm = many(5_010);
+        sync(store, source, &firm).await;
+        hour(world).await;
+        let written = &TABLES[..13];
+        let before = tables(world, written).await;
+        // A wrong filter: the source answers ten.
+        firm.1.truncate(10);
+        let run = read(store, source, false, &firm).await;
+        assert_eq!(
+            (run.phase, run.totals.leavers, run.applied),
+            (Phase::Waiting, 5_000, 0)
+        );
+        assert_eq!(
+            run.error_text.as_deref(),
+            Some("5000 of 5010 people would leave, more than 10 %. Nothing was written.")
+        );
+        assert_eq!(run.exceeded[0].limit, Limit::Leavers);
+        assert!(matches!(
+            store.apply_run(&SYSTEM, run.id).await,
+            Err(Error::Conflict("not_approved"))
+        ));
+        assert_eq!(tables(world, written).await, before);
+        store.cancel_run(&SYSTEM, run.id).await.unwrap();
+        assert_eq!(
+            world
+                .count("SELECT count(*) FROM employees WHERE active")
+                .await,
+            5_010
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_value_of_nearly_everybody_asks_first_and_the_share_can_be_set() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let mut firm = many(60);
+        sync(store, source, &firm).await;
+        hour(world).await;
+        for one in &mut firm.1[..30] {
+            // The mapping points to a field that is not there: the value is empty for all.
+            one.attributes.insert(Attribute::Title, None);
+        }
+        let run = read(store, source, false, &firm).await;
+        assert_eq!(
+            (run.phase, run.error.as_deref()),
+            (Phase::Waiting, Some("mass_change"))
+        );
+        let told = (
+            run.exceeded[0].attribute,
+            run.exceeded[0].count,
+            run.exceeded[0].of,
+        );
+        assert_eq!(told, (Some(Attribute::Title), 30, 60));
+        let findings = store.run_findings(&SYSTEM, run.id).await.unwrap();
+        let mass = Doubt::MassChange {
+            attribute: Attribute::Title,
+            people: 30,
+            of: 60,
+            to: None,
+        };
+        assert_eq!(doubts(&findings), [&mass]);
+        assert_eq!(findings[0].group(), Group::MassChange);
+        store.cancel_run(&SYSTEM, run.id).await.unwrap();
+
+        let too_high = Limits {
+            attribute: 101,
+            ..Limits::default()
+        };
+        assert!(matches!(
+            store.set_limits(&SYSTEM, source, too_high).await,
+            Err(Error::Invalid(_))
+        ));
+        let limits = Limits {
+            attribute: 50,
+            ..Limits::default()
+        };
+        let set = store.set_limits(&SYSTEM, source, limits).await.unwrap();
+        assert_eq!(set.limits, limits);
+        sync(store, source, &firm).await;
+        assert_eq!(
+            world
+                .count("SELECT count(*) FROM employees WHERE title IS NULL")
+                .await,
+            30
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn four_eyes_see_a_run_that_asks() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        sync(store, source, &firm()).await;
+        let limits = Limits {
+            four_eyes: true,
+            ..Limits::default()
+        };
+        store.set_limits(&SYSTEM, source, limits).await.unwrap();
+        hour(world).await;
+        let roles = Roles::EMPLOYEE.with(Role::SystemAdministrator);
+        let ada = Viewer::person(id(world, "a").await, roles);
+        let bo = Viewer::person(id(world, "b").await, roles);
+        let run = store.begin_run(&ada, source, false).await.unwrap().id;
+        store
+            .read_units(&SYSTEM, run, vec![], vec![], vec![])
+            .await
+            .unwrap();
+        let stays = firm().1.split_off(3);
+        store.read_page(&SYSTEM, run, page(&stays)).await.unwrap();
+        let plan = store.plan_run(&SYSTEM, run, None).await.unwrap();
+        assert_eq!(plan.phase, Phase::Waiting);
+        for alone in [&ada, &SYSTEM] {
+            let refused = store.approve_run(alone, run).await;
+            assert!(matches!(refused, Err(Error::Conflict("four_eyes"))));
+        }
+        assert_eq!(store.run(&SYSTEM, run).await.unwrap().phase, Phase::Waiting);
+        assert_eq!(
+            store.approve_run(&bo, run).await.unwrap().phase,
+            Phase::Applying
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_tells_circles_strangers_and_doubles_before_it_is_applied() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        sync(store, source, &firm()).await;
+        hour(world).await;
+        let (mut units, mut workers) = firm();
+        // A unit becomes its own parent, another is gone with people in it.
+        units[0].parent = Some("u1".into());
+        units.pop();
+        for one in &mut workers {
+            match one.external_id.as_str() {
+                "a" => one.manager = Some("e".into()),
+                "d" => one.manager = Some("nobody".into()),
+                "c" => set(one, Attribute::Emails, "B@northwindforge.example"),
+                _ => {}
+            }
+        }
+        let run = read(store, source, false, &(units.clone(), workers.clone())).await;
+        let findings = store.run_findings(&SYSTEM, run.id).await.unwrap();
+        let found = doubts(&findings);
+        assert!(matches!(found[0], Doubt::UnitCycle { units } if units == &["Works"]), "{found:?}");
+        assert!(matches!(found[1], Doubt::Cycle { people } if people.len() == 3));
+        assert!(matches!(found[2], Doubt::UnitGone { unit, people: 3 } if unit == "Office"));
+        assert!(matches!(found[3], Doubt::MissingManager { person, manager, .. } if person == "Di" && manager == "nobody"));
+        assert!(matches!(found[4], Doubt::Duplicate { person, other, attribute: Attribute::Emails, .. }
+            if person == "Cy" && other == "Bo"));
+        assert_eq!(found.len(), 5);
+        finish(store, run.id).await;
+        // None of it harms: the chart cuts the circles and nobody oversees by mistake.
+        let (ada, eve) = (id(world, "a").await, id(world, "e").await);
+        let chart = store.chart();
+        assert!(!chart.chart.oversees(ada, eve) && !chart.chart.oversees(eve, ada));
+        assert!(chart.findings.iter().any(|one| matches!(one, Finding::UnitCycle { .. })));
+
+        // The next day nothing of it is new, so nothing is told again.
+        hour(world).await;
+        let again = read(store, source, false, &(units, workers)).await;
+        assert_eq!(again.steps, 0);
+        let findings = store.run_findings(&SYSTEM, again.id).await.unwrap();
+        assert_eq!(doubts(&findings), Vec::<&Doubt>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_page_that_comes_twice_and_a_record_that_changes_meanwhile_the_last_word_counts() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        sync(store, source, &firm()).await;
+        hour(world).await;
+        let (units, mut workers) = firm();
+        let run = store.begin_run(&SYSTEM, source, false).await.unwrap().id;
+        store
+            .read_units(&SYSTEM, run, units, vec![], vec![])
+            .await
+            .unwrap();
+        let mut newcomer = worker("n", "Nia", Some("a"), Some("u1"));
+        workers.push(newcomer.clone());
+        store.read_page(&SYSTEM, run, page(&workers)).await.unwrap();
+        // The page comes again, and meanwhile two records say something else.
+        set(&mut workers[0], Attribute::Title, "Foreman");
+        set(&mut newcomer, Attribute::Title, "Apprentice");
+        workers.pop();
+        workers.push(newcomer);
+        store.read_page(&SYSTEM, run, page(&workers)).await.unwrap();
+        let plan = store.plan_run(&SYSTEM, run, None).await.unwrap();
+        assert_eq!(
+            (plan.totals.read, plan.totals.joiners, plan.totals.changed),
+            (6, 1, 1)
+        );
+        assert_eq!(plan.totals.unchanged, 4);
+        finish(store, run).await;
+        let ids = [id(world, "e").await, id(world, "n").await];
+        let cards = store.cards(&SYSTEM, &ids).await.unwrap();
+        assert_eq!(cards[&ids[0]].title.as_deref(), Some("Foreman"));
+        assert_eq!(cards[&ids[1]].title.as_deref(), Some("Apprentice"));
+        assert_eq!(world.count("SELECT count(*) FROM employees").await, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_photo_that_several_people_have_is_nobodys() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let mut firm = firm();
+        for one in &mut firm.1 {
+            one.photo = Some("v1".into());
+        }
+        let run = sync(store, source, &firm).await;
+        let mut png = std::io::Cursor::new(Vec::new());
+        image::RgbImage::from_pixel(40, 30, image::Rgb([9, 30, 30]))
+            .write_to(&mut png, image::ImageFormat::Png)
+            .unwrap();
+        for (external_id, _) in store.photos_wanted(&SYSTEM, run.id).await.unwrap() {
+            let bytes = png.get_ref().clone();
+            store.put_erp_photo(&SYSTEM, source, &external_id, bytes).await.unwrap();
+        }
+        assert_eq!(world.count("SELECT count(*) FROM employees WHERE photo IS NOT NULL").await, 2);
+        let findings = store.run_findings(&SYSTEM, run.id).await.unwrap();
+        let found = doubts(&findings);
+        assert!(
+            matches!(found[..], [Doubt::SamePhoto { people, count: 5, .. }] if people == &["Ada", "Bo", "Cy", "Di", "Eve"]),
+            "{found:?}"
+        );
+        assert_eq!(store.photos_wanted(&SYSTEM, run.id).await.unwrap(), [], "it is not asked for again");
     })
     .await;
 }

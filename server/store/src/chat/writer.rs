@@ -84,12 +84,7 @@ impl Writer {
     }
 }
 
-async fn run(
-    mut queue: mpsc::Receiver<Work>,
-    db: DatabaseConnection,
-    env: Env,
-    ears: Ears,
-) {
+async fn run(mut queue: mpsc::Receiver<Work>, db: DatabaseConnection, env: Env, ears: Ears) {
     let mut work = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut work, GROUP).await > 0 {
         let mut group = Vec::with_capacity(work.len());
@@ -115,12 +110,7 @@ const FAILURES: usize = 3;
 /// Writes a group; if its transaction fails, each alone, so that one message
 /// that cannot be written takes no other with it. Client ids make that safe
 /// even where the failed transaction is on disk after all.
-async fn settle(
-    group: Vec<Waiting>,
-    db: &DatabaseConnection,
-    env: &Env,
-    ears: &Ears,
-) {
+async fn settle(group: Vec<Waiting>, db: &DatabaseConnection, env: &Env, ears: &Ears) {
     let (drafts, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
     let error = match commit(&drafts, db, env, &ears.heard).await {
         Ok(outcome) => return outcome.tell(replies, ears),

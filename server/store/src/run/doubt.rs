@@ -308,14 +308,14 @@ impl Store {
                 let find = format!(
                     "SELECT e.id, e.email, e.display_name FROM employees e WHERE e.active AND e.email IN ({})
                     AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = ${})",
-                    db::places(1, some.len()),
-                    some.len() + 1
+                    db::places(1, 2 * some.len()),
+                    2 * some.len() + 1
                 );
-                let mails = some.iter().map(|(planned, _)| {
+                // As it is written and as it is folded: nearly all are one or the other.
+                let mails = some.iter().flat_map(|(planned, folded)| {
                     let worker = planned.worker.as_ref();
-                    worker
-                        .and_then(|worker| worker.text(Attribute::Emails))
-                        .into()
+                    let written = worker.and_then(|worker| worker.text(Attribute::Emails));
+                    [written.into(), folded.as_str().into()]
                 });
                 let values = mails.chain([source.0.into()]);
                 for row in self

@@ -330,7 +330,8 @@ impl Store {
             return Err(Error::Conflict("run_in_progress"));
         }
         if viewer.id().is_some() {
-            let detail = json!({ "run": run.id, "source_name": run.source_name, "undoes": run.undoes });
+            let detail =
+                json!({ "run": run.id, "source_name": run.source_name, "undoes": run.undoes });
             change.record(viewer, "run.begun", source::subject(run.source), detail);
         }
         change.commit().await
@@ -350,7 +351,9 @@ impl Store {
     ) -> Result<()> {
         let (live, mut work) = self.reading(viewer, run).await?;
         work.take_units(units, || self.random(), live.run().started_at)?;
-        let posts = vacancies.iter().map(|post| (post.external_id.clone(), post.clone()));
+        let posts = vacancies
+            .iter()
+            .map(|post| (post.external_id.clone(), post.clone()));
         work.vacancies = posts.collect();
         work.findings
             .extend(vacancies.into_iter().map(RunFinding::Vacancy));
@@ -694,7 +697,11 @@ impl Store {
             None => 0,
         };
         // One more than a page holds: its place is where the next page begins.
-        let planned_here = self.0.runs.any(id).filter(|live| live.run().undoes.is_none());
+        let planned_here = self
+            .0
+            .runs
+            .any(id)
+            .filter(|live| live.run().undoes.is_none());
         let mut steps: Vec<(u64, Step)> = if let Some(live) = planned_here {
             let work = live.work.lock().await;
             let places = (0..).zip(&work.plan).skip(from as usize);
@@ -839,7 +846,12 @@ fn read_run(row: &QueryResult) -> Result<Run> {
         |index| Ok::<_, Error>(u64::try_from(row.try_get_by_index::<i64>(index)?).unwrap_or(0));
     let phase =
         phase.ok_or_else(|| Error::Internal("a run is in no phase that there is".into()))?;
-    let run_id = |index| Ok::<_, Error>(row.try_get_by_index::<Option<uuid::Uuid>>(index)?.map(RunId));
+    let run_id = |index| {
+        Ok::<_, Error>(
+            row.try_get_by_index::<Option<uuid::Uuid>>(index)?
+                .map(RunId),
+        )
+    };
     let (undoes, undone_by) = (run_id(13)?, run_id(15)?);
     let journal: bool = row.try_get_by_index(14)?;
     Ok(Run {
@@ -908,16 +920,16 @@ async fn interrupt(
     at: DateTime<Utc>,
     source: Option<SourceId>,
 ) -> Result<u64> {
-    let mut update =
-        "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted',
+    let mut update = "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted',
             error_text = CASE WHEN undoes IS NULL THEN $3 ELSE $4 END
         WHERE ended_at IS NULL AND beat_at < $5"
-            .to_owned();
+        .to_owned();
     let mut values: Vec<Value> = vec![
         Phase::Failed.name().into(),
         at.into(),
         "The program was stopped during the run. The next run completes it.".into(),
-        "The program was stopped during the undo. Undo the run again, and the rest comes back.".into(),
+        "The program was stopped during the undo. Undo the run again, and the rest comes back."
+            .into(),
         (at - ALIVE).into(),
     ];
     if let Some(source) = source {

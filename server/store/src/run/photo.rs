@@ -1,6 +1,6 @@
 //! Photos that a source has: fetched after the records, because they are large.
 
-use domain::{Action, Attribute, EmployeeId, RunId, SourceId, Viewer, erp::Fault};
+use domain::{Action, Attribute, EmployeeId, RunId, SourceId, Viewer, erp::Fault, sync::Doubt};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
@@ -11,6 +11,11 @@ use crate::{
     people::ErpRecord,
     photo, shown,
 };
+
+/// From so many people on, one photo is nobody's.
+const SAME_MIN: usize = 3;
+/// Most people who are told of a photo that several have.
+const NAMED_MAX: usize = 20;
 
 impl Store {
     /// Whose photos are to be fetched from a run's source: those that changed,
@@ -42,8 +47,9 @@ impl Store {
     }
 
     /// Puts a photo as the source has it; none where it turned out to have none.
-    /// One that cannot be read becomes a finding of the source's last run, and
-    /// the photo before stays. Needs `ManageSources`.
+    /// One that cannot be read, or that two others have already, becomes a finding
+    /// of the source's last run, and the photo before stays: a picture of three
+    /// people shows a placeholder, or somebody else. Needs `ManageSources`.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a record that is not there.
@@ -88,7 +94,15 @@ impl Store {
         )?;
         let was = record.clone();
         let before = record.photo.clone();
-        if fault.is_none() {
+        let mut others = Vec::new();
+        if let Some(encoded) = encoded
+            .as_ref()
+            .filter(|one| before.as_ref() != Some(&one.hash))
+        {
+            others = who_has(&change.tx, &encoded.hash, employee).await?;
+        }
+        let same = others.len() + 1 >= SAME_MIN;
+        if fault.is_none() && !same {
             record.photo = match &encoded {
                 Some(encoded) => Some(photo::keep(&change.tx, encoded, change.at).await?),
                 None => None,
@@ -123,6 +137,15 @@ impl Store {
             change.record(viewer, "photo.read", audit::person(employee), detail);
             change.tell(Event::PeopleChanged);
         }
+        if let Some(encoded) = encoded.filter(|_| same) {
+            others.push(record.worker.name());
+            let doubt = Doubt::SamePhoto {
+                photo: encoded.hash,
+                count: others.len() as u64,
+                people: others,
+            };
+            add_finding(&change.tx, source, RunFinding::Doubt(doubt)).await?;
+        }
         if let Some(what) = fault {
             let fault = Fault {
                 place: record.worker.name(),
@@ -135,6 +158,47 @@ impl Store {
         }
         change.commit().await
     }
+}
+
+/// The names of those who show this photo, but for one.
+async fn who_has(
+    tx: &sea_orm::DatabaseTransaction,
+    hash: &str,
+    but: EmployeeId,
+) -> Result<Vec<String>> {
+    let find = format!(
+        "SELECT display_name FROM employees WHERE photo = $1 AND photo IS NOT NULL AND id <> $2
+        ORDER BY sort_name, id LIMIT {NAMED_MAX}"
+    );
+    let rows = tx
+        .query_all_raw(db::sql(tx, find, [hash.into(), but.0.into()]))
+        .await?;
+    rows.iter()
+        .map(|row| Ok(row.try_get_by_index(0)?))
+        .collect()
+}
+
+/// Whether a photo of several people is told already; whoever has it too is told there.
+fn joins(findings: &mut [RunFinding], finding: &RunFinding) -> bool {
+    let RunFinding::Doubt(Doubt::SamePhoto { photo, people, .. }) = finding else {
+        return false;
+    };
+    for one in findings {
+        if let RunFinding::Doubt(Doubt::SamePhoto {
+            photo: same,
+            people: told,
+            count,
+        }) = one
+            && same == photo
+        {
+            *count += 1;
+            if told.len() < NAMED_MAX {
+                told.extend(people.last().cloned());
+            }
+            return true;
+        }
+    }
+    false
 }
 
 /// Adds to what the source's last run found.
@@ -157,8 +221,8 @@ async fn add_finding(
     let mut findings: Vec<RunFinding> = serde_json::from_str(&row.try_get_by_index::<String>(1)?)?;
     let mut totals: domain::sync::Totals =
         serde_json::from_str(&row.try_get_by_index::<String>(2)?)?;
-    totals.faults += 1;
-    if findings.len() < FINDINGS_KEPT {
+    totals.faults += u64::from(matches!(finding, RunFinding::Fault(_)));
+    if !joins(&mut findings, &finding) && findings.len() < FINDINGS_KEPT {
         findings.push(finding);
     }
     let update = "UPDATE runs SET findings = $2, totals = $3 WHERE id = $1";

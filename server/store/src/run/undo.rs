@@ -613,7 +613,13 @@ impl Store {
             totals.count(step.kind);
         }
         if !chunk.steps.is_empty() {
-            let detail = json!({ "run": live.id, "undoes": scope.undone, "totals": totals });
+            let last = first + chunk.steps.len() as u64;
+            let detail = json!({
+                "run": live.id,
+                "undoes": scope.undone,
+                "steps": [first + 1, last],
+                "totals": totals,
+            });
             change.record(viewer, "run.applied", source::subject(live.source), detail);
         }
         for (employee, external_id) in chunk.joiners {
