@@ -416,10 +416,7 @@ impl Store {
         loop {
             // The place of the viewer is used by one of the lists alone, and both databases want every place used.
             let mut values = vec![me.0.into()];
-            let mut ask = format!(
-                "SELECT {ROW} FROM corrections c WHERE $1 = $1 AND {}",
-                filter
-            );
+            let mut ask = format!("SELECT {ROW} FROM corrections c WHERE $1 = $1 AND {filter}");
             if let Some(after) = after {
                 values.push(after.0.into());
                 ask += &format!(" AND id {than} $2");
