@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{
-        body_string_contains, header, method, path, query_param, query_param_contains,
+        body_string_contains, header, headers, method, path, query_param, query_param_contains,
         query_param_is_missing,
     },
 };
@@ -482,9 +482,10 @@ async fn changes_are_read_by_link_until_the_link_dies() {
         let mock = Mock::given(path("/odata/hr/People"));
         match token {
             Some(token) => mock.and(query_param("$deltatoken", token)),
-            None => mock
-                .and(query_param_is_missing("$deltatoken"))
-                .and(header("prefer", "odata.track-changes")),
+            None => mock.and(query_param_is_missing("$deltatoken")).and(headers(
+                "prefer",
+                vec!["odata.maxpagesize=1000", "odata.track-changes"],
+            )),
         }
     };
     on(None)
@@ -882,7 +883,10 @@ async fn business_central_as_documented() {
         "@odata.deltaLink": "companies(c1)/employees?aid=FIN&$deltatoken=1",
     });
     Mock::given(path(below("employees")))
-        .and(header("prefer", "odata.track-changes"))
+        .and(headers(
+            "prefer",
+            vec!["odata.maxpagesize=1000", "odata.track-changes"],
+        ))
         .respond_with(ResponseTemplate::new(200).set_body_json(employees))
         .mount(&server)
         .await;

@@ -94,8 +94,14 @@ impl<'a> Walk<'a> {
                 self.met.go(url.as_str())?;
             }
             let mut ask = Ask::get(url.clone()).with("accept", self.odata.version.accept());
-            if self.list.track {
-                ask = ask.with("prefer", "odata.track-changes");
+            let prefer = match (self.odata.version, self.list.track) {
+                (Version::V2, _) => None,
+                (Version::V4, false) => Some("odata.maxpagesize=1000"),
+                (Version::V4, true) => Some("odata.maxpagesize=1000, odata.track-changes"),
+            };
+            // Some send 20,000 records at once unless they are asked for less.
+            if let Some(prefer) = prefer {
+                ask = ask.with("prefer", prefer);
             }
             let answer = self.odata.web.ask(&ask, &self.list.set).await?;
             match (answer.status.as_u16(), &self.step) {
