@@ -274,7 +274,9 @@ impl Web {
         if matches!(answer.status.as_u16(), 204 | 404) {
             return Ok(None);
         }
-        let answer = good(answer, what)?;
+        // One photo that cannot be had must not keep the others from coming.
+        let answer =
+            good(answer, what).map_err(|error| malformed(what, "the photo", &error.to_string()))?;
         let Some(at) = at else {
             return sized(answer.body, what).map(Some);
         };

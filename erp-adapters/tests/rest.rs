@@ -450,6 +450,51 @@ async fn a_busy_service_is_waited_for_within_bounds() {
 }
 
 #[tokio::test]
+async fn a_photo_is_taken_from_the_record_and_from_nowhere_else() {
+    let server = MockServer::start().await;
+    let mapping = json!({"worker": [{"target": "id", "from": "id"}, {"target": "photo", "from": "portrait"}]});
+    for (id, portrait) in [
+        ("bytes", "data:image/png;base64,iVBORw=="),
+        ("away", "https://cdn.example/p.jpg"),
+        ("broken", "/files/broken.jpg"),
+        ("odd", "no base64 at all"),
+        ("none", ""),
+    ] {
+        Mock::given(path(format!("/api/people/{id}")))
+            .respond_with(page(json!({"data": {"id": id, "portrait": portrait}})))
+            .mount(&server)
+            .await;
+    }
+    Mock::given(path("/files/broken.jpg"))
+        .respond_with(ResponseTemplate::new(500))
+        .mount(&server)
+        .await;
+    let url = format!("{}/api", server.uri());
+    let settings = [
+        ("url", url.as_str()),
+        ("people", "people"),
+        ("person", "people/{id}"),
+        ("person_at", "/data"),
+    ];
+    let source = try_open(&settings, Some(mapping)).expect("an adapter");
+    let photo = async |id: &str| {
+        source
+            .photo(id)
+            .await
+            .map(|photo| photo.map(|photo| photo.bytes))
+    };
+    assert_eq!(photo("bytes").await, Ok(Some(b"\x89PNG".to_vec())));
+    assert_eq!(
+        (photo("none").await, photo("nobody").await),
+        (Ok(None), Ok(None))
+    );
+    for id in ["away", "broken", "odd"] {
+        let error = photo(id).await.expect_err(id);
+        assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_right_is_refused_before_anything_is_read() {
     let said = |settings: &[(&str, &str)]| {
         let mut all = vec![("url", "https://erp.example/api")];

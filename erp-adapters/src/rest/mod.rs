@@ -449,7 +449,8 @@ impl Rest {
             return decoded(text, what);
         }
         let base = self.web.http.below("")?;
-        let url = self.web.http.link(text, &base)?;
+        let away = |_| malformed(what, "the photo", "stands at another address; left out");
+        let url = self.web.http.link(text, &base).map_err(away)?;
         self.web.photo(url, None, what).await
     }
 }
