@@ -511,6 +511,10 @@ async fn a_plain_user_reads_public_profiles_and_is_told_so() {
         assert!(note.contains(right), "{note}");
     }
     assert_eq!((probe.system.as_str(), probe.people), ("Odoo", 1));
+    // No page without a ticket: it would say that all of them are gone.
+    let tickets = adapter.tickets(None).try_collect::<Vec<_>>().await;
+    let what = "helpdesk.ticket; its user needs the right Helpdesk: User in Odoo".to_owned();
+    assert_eq!(tickets, Err(Error::Forbidden { what }));
     let pages = pull(&adapter).await.expect("a pull");
     assert_eq!(pages[0].workers[0].name(), "Person 1");
     assert_eq!(pages[0].faults.len(), 1);

@@ -102,9 +102,8 @@ impl Odoo {
     pub(super) async fn ledger(&self) -> Result<&Reach<Ledger>, Error> {
         self.ledger
             .get_or_try_init(|| async {
-                let all = match allowed(self.fields(PARTNER).await)? {
-                    Ok(all) => all,
-                    Err(error) => return Ok(Reach::Refused(format!("{error}."))),
+                let Ok(all) = allowed(self.fields(PARTNER).await)? else {
+                    return Ok(Reach::Refused("Internal User"));
                 };
                 // The rank comes with the app Invoicing.
                 if !all.contains_key("customer_rank") {
@@ -218,19 +217,8 @@ impl Odoo {
         walk: &mut walk::Walk,
     ) -> Result<Option<ClientPage>, Error> {
         let mut faults = Vec::new();
-        let ledger = match self.ledger().await? {
-            Reach::Open(ledger) => ledger,
-            Reach::Refused(why) if !walk.begun => {
-                walk.begun = true;
-                notes_of_rights(PARTNER, why, &mut faults);
-                let watermark = walk.watermark(self.transport.now());
-                return Ok(Some(ClientPage {
-                    clients: Vec::new(),
-                    faults,
-                    watermark,
-                }));
-            }
-            Reach::Refused(_) | Reach::Absent => return Ok(None),
+        let Some(ledger) = self.ledger().await?.open(PARTNER)? else {
+            return Ok(None);
         };
         let Some(rows) = self.step(&ledger.table(self.within().await?), walk).await? else {
             return Ok(None);
@@ -604,7 +592,7 @@ impl Books {
     }
 }
 
-pub(super) fn notes_of_rights(model: &str, why: &str, faults: &mut Vec<Fault>) {
+fn notes_of_rights(model: &str, why: &str, faults: &mut Vec<Fault>) {
     faults.push(Fault {
         place: model.to_owned(),
         field: Some("the key's rights".into()),

@@ -25,8 +25,9 @@
 //! row: a place of work, a client's terms or a ticket's stage that is renamed,
 //! and a contract that comes into force by the passing of its day, which Odoo
 //! notes on the person overnight. So **a source of this kind is read in full at
-//! least once a week**, and after records were renamed in Odoo. Who was deleted
-//! is seen by every run, since the ids are compared whole.
+//! least once a week**, and after records were renamed in Odoo. People who were
+//! deleted are seen by every run, since their ids are compared whole; deleted
+//! clients and tickets by a full one.
 
 use std::collections::BTreeMap;
 
@@ -157,9 +158,25 @@ pub struct Odoo {
 enum Reach<T> {
     /// The app is not installed.
     Absent,
-    /// Nothing; why, and which right is missing.
-    Refused(String),
+    /// Nothing; the right that is missing.
+    Refused(&'static str),
     Open(T),
+}
+
+impl<T> Reach<T> {
+    /// What is offered, none of an app that is not there.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]: an empty answer would say that all of it is gone.
+    fn open(&self, model: &str) -> Result<Option<&T>, Error> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Open(it) => Ok(Some(it)),
+            Self::Refused(right) => Err(Error::Forbidden {
+                what: format!("{model}; its user needs the right {right} in Odoo"),
+            }),
+        }
+    }
 }
 
 impl Odoo {
@@ -339,11 +356,14 @@ impl ErpAdapter for Odoo {
             let note = format!("Each is a unit at the top: {}.", names.join(", "));
             tell("Companies (res.company)", Readable::Yes, &note);
         }
+        let lacks = |right: &str| {
+            format!("Not readable with this key: give its user the right {right} in Odoo.")
+        };
         // An app that is not installed is nothing to tell of.
         let clients = "Clients (res.partner)";
         match self.ledger().await? {
             Reach::Absent => {}
-            Reach::Refused(why) => tell(clients, Readable::No, why),
+            Reach::Refused(right) => tell(clients, Readable::No, &lacks(right)),
             Reach::Open(ledger) => match &ledger.books {
                 Ok(_) => {
                     let note = "Balances, open items and payments may be read.";
@@ -355,7 +375,7 @@ impl ErpAdapter for Odoo {
         let tickets = "Tickets (helpdesk.ticket)";
         match self.desk().await? {
             Reach::Absent => {}
-            Reach::Refused(why) => tell(tickets, Readable::No, why),
+            Reach::Refused(right) => tell(tickets, Readable::No, &lacks(right)),
             Reach::Open(_) => {
                 let note = "Those that its user sees may be read, with their messages.";
                 tell(tickets, Readable::Yes, note);

@@ -14,11 +14,8 @@ use domain::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    EMPLOYEE, Odoo, Reach, Row, allowed,
-    clients::{notes_of_rights, word},
-    id, is_field, label, link, markup, notes,
-    transport::no_model,
-    walk,
+    EMPLOYEE, Odoo, Reach, Row, allowed, clients::word, id, is_field, label, link, markup, notes,
+    transport::no_model, walk,
 };
 use crate::{Error, TicketPage, words::quote};
 
@@ -211,8 +208,7 @@ impl Odoo {
                     Err(error) => Err(error),
                 };
                 let Ok(all) = read else {
-                    let why = "Tickets may not be read with this key: give its user the right Helpdesk: User in Odoo.";
-                    return Ok(Reach::Refused(why.into()));
+                    return Ok(Reach::Refused("Helpdesk: User"));
                 };
                 Ok(Reach::Open(self.desk_of(&all).await?))
             })
@@ -260,19 +256,8 @@ impl Odoo {
         walk: &mut walk::Walk,
     ) -> Result<Option<TicketPage>, Error> {
         let mut faults = Vec::new();
-        let desk = match self.desk().await? {
-            Reach::Open(desk) => desk,
-            Reach::Refused(why) if !walk.begun => {
-                walk.begun = true;
-                notes_of_rights(TICKET, why, &mut faults);
-                let watermark = walk.watermark(self.transport.now());
-                return Ok(Some(TicketPage {
-                    tickets: Vec::new(),
-                    faults,
-                    watermark,
-                }));
-            }
-            Reach::Refused(_) | Reach::Absent => return Ok(None),
+        let Some(desk) = self.desk().await?.open(TICKET)? else {
+            return Ok(None);
         };
         let Some(rows) = self.step(&desk.table(self.within().await?), walk).await? else {
             return Ok(None);
