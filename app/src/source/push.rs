@@ -130,7 +130,11 @@ impl Pushed {
             .collect_view();
         let sentence = format!(
             "{}. The rest of these people was taken. What is wrong is mended in the system that sends it.",
-            counted(count as u64, "value cannot be taken", "values cannot be taken")
+            counted(
+                count as u64,
+                "value cannot be taken",
+                "values cannot be taken"
+            )
         );
         Some(
             view! {

@@ -187,7 +187,7 @@ impl Target {
             (Some(sub), None) | (None, Some(sub)) => Some(attr.sub(sub).ok_or_else(unknown)?),
             (Some(_), Some(_)) => return Err(unknown()),
         };
-        if filter.is_some() && !(attr.multi && !attr.subs.is_empty()) {
+        if filter.is_some() && (!attr.multi || attr.subs.is_empty()) {
             return Err(bad(format!("{} has no values to choose from", attr.name)));
         }
         Ok(Self::Attribute {

@@ -32,6 +32,9 @@ use client::Client;
 /// What a handler answers.
 type Answer = Result<Response, Failure>;
 
+static USERS: [&ResourceType; 1] = [&USER];
+static GROUPS: [&ResourceType; 1] = [&GROUP];
+
 /// The doors.
 pub fn routes() -> Router<Server> {
     Router::new()
@@ -42,17 +45,14 @@ pub fn routes() -> Router<Server> {
         .route("/scim/v2/Schemas/{id}", get(discovery::schema))
         .route("/scim/v2/Bulk", post(bulk::run))
         .route("/scim/v2/.search", search(&TYPES))
-        .merge(resources(&USER))
-        .merge(resources(&GROUP))
+        .merge(resources(&USERS))
+        .merge(resources(&GROUPS))
 }
 
 /// The doors of one kind of resource.
-fn resources(kind: &'static ResourceType) -> Router<Server> {
+fn resources(kinds: &'static [&'static ResourceType; 1]) -> Router<Server> {
+    let [kind] = *kinds;
     let home = format!("/scim/v2{}", kind.endpoint);
-    let kinds: &'static [&'static ResourceType] = match kind == &USER {
-        true => &[&USER],
-        false => &[&GROUP],
-    };
     let list = async move |State(server): State<Server>, client: Client, ask: Ask| {
         find(&server, &client, kinds, ask).await
     };
