@@ -66,6 +66,8 @@ const console: Stop[] = [
   ['oversight', '/console/oversight'],
   ['oversight-new', '/console/oversight?unit=new'],
   ['oversight-history', '/console/oversight/history'],
+  ['source-order', '/console/source-order'],
+  ['source-order-history', '/console/source-order/history'],
   ['corrections-policy', '/console/corrections'],
   ['corrections-policy-history', '/console/corrections/history'],
   ['quality', '/console/quality'],

@@ -196,7 +196,7 @@ fn list(page: &str, past: Vec<Delegation>, reader: Reader) -> AnyView {
                 (_, true) => ("Over", Tone::Neutral),
                 _ => ("Ahead", Tone::Info),
             };
-            let say = format!("End that {} stands in", one.delegate.display_name);
+            let say = format!("End now: {} stands in", one.delegate.display_name);
             let end = (!one.over).then(|| {
                 view! {
                     <form method="post" action=format!("{page}/end")>

@@ -112,7 +112,7 @@ fn decision_of(home: &str, one: Undecided, manages: bool, reader: Reader) -> Any
             .map(|(at, fact)| view! { {(at > 0).then_some(", ")} {fact} })
             .collect();
             let value = format!("is:{}", person.id);
-            let say = format!("{name} is {}", person.display_name);
+            let say = format!("Is this person: {name} is {}", person.display_name);
             view! {
                 <li class="row row--between">
                     <div>
@@ -133,8 +133,8 @@ fn decision_of(home: &str, one: Undecided, manages: bool, reader: Reader) -> Any
         .collect_view();
     let buttons = manages.then(|| {
         let (new, ignore) = (
-            format!("{name} is somebody new"),
-            format!("Leave {name} out and never ask again"),
+            format!("Somebody new: {name}"),
+            format!("Leave out, never ask again: {name}"),
         );
         view! {
             <div class="row">
@@ -170,7 +170,7 @@ pub(super) fn ignored(home: &str, ignored: Vec<(String, String)>, manages: bool)
     let rows = ignored
         .into_iter()
         .map(|(external_id, name)| {
-            let say = format!("Ask about {name} again");
+            let say = format!("Ask again about {name}");
             let again = manages.then(|| {
                 view! {
                     <form method="post" action=format!("{home}/ask-again")>
@@ -243,7 +243,7 @@ pub(super) fn linked(home: &str, linked: Vec<(String, PersonCard)>, manages: boo
     let rows = linked
         .into_iter()
         .map(|(external_id, person)| {
-            let say = format!("Take this record from {}", person.display_name);
+            let say = format!("Is somebody else than {}", person.display_name);
             let part = manages.then(|| {
                 view! {
                     <form method="post" action=format!("{home}/unlink")>

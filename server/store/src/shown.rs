@@ -413,6 +413,13 @@ impl Facts {
                 .collect(),
             _ => heard
                 .iter()
+                // Who says the names says by them how somebody is called: no later source does.
+                .take_while(|(_, record)| {
+                    let said = |one| record.worker.text(one).is_some();
+                    attribute != Attribute::DisplayName
+                        || said(Attribute::DisplayName)
+                        || !(said(Attribute::GivenName) || said(Attribute::FamilyName))
+                })
                 .filter_map(|(source, record)| {
                     let value = record.worker.attributes.get(&attribute)?;
                     Some((*source, record, value.clone()))

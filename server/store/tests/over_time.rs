@@ -886,6 +886,20 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
             Some("Works")
         );
 
+        // Bo is called as HR has it, in whichever way HR says it.
+        assert_eq!(
+            value(Attribute::DisplayName).await.resolved.value,
+            Some("Bo".into())
+        );
+        let mut parted = firm();
+        parted[1].attributes.remove(&Attribute::DisplayName);
+        set(&mut parted[1], Attribute::GivenName, "Bo");
+        set(&mut parted[1], Attribute::FamilyName, "Berg-Hansen");
+        sync(store, hr, Says::all(&parted)).await;
+        assert_eq!(
+            store.person(&SYSTEM, bo).await.unwrap().display_name,
+            "Bo Berg-Hansen"
+        );
         // The directory first for titles and for superiors.
         world.clock.advance(Duration::from_secs(3600));
         let order = BTreeMap::from([
