@@ -262,16 +262,11 @@ impl Tryton {
             };
             for row in self.rest.all(&question).await? {
                 let Some(id) = id(&row) else { continue };
-                if !clients.contains_key(&id) {
-                    // Told once, not once for each company.
-                    match client(&row, id, &mut faults) {
-                        Some(client) => _ = clients.insert(id, client),
-                        None => continue,
-                    }
-                }
-                let Some(client) = clients.get_mut(&id) else {
-                    continue;
-                };
+                // What is wrong with a client is told once, not once for each company.
+                let known = clients
+                    .entry(id)
+                    .or_insert_with(|| client(&row, id, &mut faults));
+                let Some(client) = known else { continue };
                 account(
                     client,
                     &row,
@@ -283,7 +278,7 @@ impl Tryton {
             }
         }
         let page = ClientPage {
-            clients: clients.into_values().collect(),
+            clients: clients.into_values().flatten().collect(),
             faults,
             watermark: pull.mark.begun(),
         };

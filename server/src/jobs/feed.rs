@@ -8,15 +8,18 @@ use store::{
     run::{Feed, Pull},
 };
 
-/// Pulls both feeds. What the source could not give is told by the run, which
+/// Pulls both feeds, since where they were read or in full. What the source could not give is told by the run, which
 /// goes on: people do not wait for clients.
 pub(super) async fn pull(
     store: &Store,
     viewer: &Viewer,
     run: RunId,
     adapter: &dyn ErpAdapter,
+    in_full: bool,
 ) -> Result<()> {
-    let (mut pull, since) = store.begin_pull(viewer, run, Feed::Clients).await?;
+    let (mut pull, since) = store
+        .begin_pull(viewer, run, Feed::Clients, in_full)
+        .await?;
     let mut pages = adapter.clients(since.map(Watermark));
     let mut watermark = None;
     loop {
@@ -32,7 +35,9 @@ pub(super) async fn pull(
         }
     }
 
-    let (mut pull, since) = store.begin_pull(viewer, run, Feed::Tickets).await?;
+    let (mut pull, since) = store
+        .begin_pull(viewer, run, Feed::Tickets, in_full)
+        .await?;
     let mut pages = adapter.tickets(since.map(Watermark));
     let mut watermark = None;
     loop {

@@ -1,13 +1,16 @@
 //! Drives a run: asks the ERP, hands the store page after page, applies the plan, fetches photos.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use app::portal::open_source;
 use chrono::TimeDelta;
-use domain::{RunId, SourceId, Viewer, erp::Watermark};
+use domain::{
+    RunId, SourceId, Viewer,
+    erp::{Fault, Watermark},
+};
 use erp_adapters::{ErpAdapter, Guard};
 use futures::StreamExt as _;
 use store::{
@@ -158,8 +161,8 @@ impl Driver {
             // Between chunks, everybody else has a turn.
             tokio::task::yield_now().await;
         }
-        feed::pull(&self.store, &viewer, id, adapter.as_ref()).await?;
         let HowFar { watermark, in_full } = self.forget(id);
+        feed::pull(&self.store, &viewer, id, adapter.as_ref(), in_full).await?;
         let run = self.store.end_run(&viewer, id, watermark.clone()).await?;
         if in_full {
             self.store
@@ -212,12 +215,28 @@ impl Driver {
                 .await?;
         }
         let present = adapter.worker_ids().await?;
-        // While some ids cannot be read, nobody who is missing is known to be gone.
-        let present = (present.unreadable == 0).then(|| present.ids.into_iter().collect());
-        if run.dry_run {
-            feed::pull(&self.store, &viewer, run.id, adapter).await?;
+        if present.unreadable > 0 {
+            let fault = Fault {
+                place: "the list of everybody".into(),
+                field: None,
+                what: format!(
+                    "has {} records whose id cannot be read; nobody is taken to have left",
+                    present.unreadable
+                ),
+                external_id: None,
+                left_out: true,
+            };
+            let read = Read {
+                workers: Vec::new(),
+                faults: vec![fault],
+            };
+            self.store.read_page(&viewer, run.id, read).await?;
         }
-        self.store.plan_run(&viewer, run.id, present).await?;
+        let present = present.ids.into_iter().collect();
+        if run.dry_run {
+            feed::pull(&self.store, &viewer, run.id, adapter, in_full).await?;
+        }
+        self.store.plan_run(&viewer, run.id, Some(present)).await?;
         Ok(HowFar { watermark, in_full })
     }
 

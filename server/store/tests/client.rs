@@ -163,7 +163,10 @@ async fn pulls(
     (clients, tickets): (&[Client], &[Ticket]),
     mark: &str,
 ) -> Option<String> {
-    let (mut pull, since) = store.begin_pull(&SYSTEM, run, Feed::Clients).await.unwrap();
+    let (mut pull, since) = store
+        .begin_pull(&SYSTEM, run, Feed::Clients, false)
+        .await
+        .unwrap();
     for page in clients.chunks(2) {
         let page = page.to_vec();
         store
@@ -175,7 +178,10 @@ async fn pulls(
         .end_pull(&SYSTEM, run, pull, Some(mark.into()))
         .await
         .unwrap();
-    let (mut pull, _) = store.begin_pull(&SYSTEM, run, Feed::Tickets).await.unwrap();
+    let (mut pull, _) = store
+        .begin_pull(&SYSTEM, run, Feed::Tickets, false)
+        .await
+        .unwrap();
     store
         .take_tickets(&SYSTEM, run, &mut pull, tickets.to_vec(), vec![])
         .await
@@ -403,9 +409,9 @@ async fn who_is_gone_is_told_by_a_pull_of_everything_alone() {
             "{findings:?}"
         );
         for spared in [Some("29"), None] {
-            world.execute(whole, [source.0.into()]).await;
             let run = begin(store, source, false).await;
-            let (mut pull, _) = store.begin_pull(&SYSTEM, run, Feed::Clients).await.unwrap();
+            let (mut pull, since) = store.begin_pull(&SYSTEM, run, Feed::Clients, true).await.unwrap();
+            assert_eq!(since, None, "it was asked for in full");
             let page = many[..19].to_vec();
             let faults = vec![fault(spared)];
             store.take_clients(&SYSTEM, run, &mut pull, page, faults).await.unwrap();
@@ -433,7 +439,10 @@ async fn a_dry_run_counts_and_writes_nothing() {
 
         // The tables do tell: a real run of the same is refused.
         let run = begin(store, source, false).await;
-        let (mut pull, _) = store.begin_pull(&SYSTEM, run, Feed::Clients).await.unwrap();
+        let (mut pull, _) = store
+            .begin_pull(&SYSTEM, run, Feed::Clients, false)
+            .await
+            .unwrap();
         let page = clients.to_vec();
         let written = store
             .take_clients(&SYSTEM, run, &mut pull, page, vec![])
@@ -449,7 +458,10 @@ async fn a_feed_that_breaks_off_is_told_and_read_again() {
         let store = &world.store;
         let source = world.source("ERP").await;
         let run = begin(store, source, false).await;
-        let (mut pull, _) = store.begin_pull(&SYSTEM, run, Feed::Clients).await.unwrap();
+        let (mut pull, _) = store
+            .begin_pull(&SYSTEM, run, Feed::Clients, false)
+            .await
+            .unwrap();
         let page = firm()[..1].to_vec();
         store
             .take_clients(&SYSTEM, run, &mut pull, page, vec![])
@@ -476,7 +488,10 @@ async fn a_feed_that_breaks_off_is_told_and_read_again() {
 
         // A run that was ended takes nothing more.
         let run = begin(store, source, false).await;
-        let (mut pull, since) = store.begin_pull(&SYSTEM, run, Feed::Clients).await.unwrap();
+        let (mut pull, since) = store
+            .begin_pull(&SYSTEM, run, Feed::Clients, false)
+            .await
+            .unwrap();
         assert_eq!(since, None);
         store.cancel_run(&SYSTEM, run).await.unwrap();
         let late = store

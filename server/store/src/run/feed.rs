@@ -71,8 +71,8 @@ struct Kept {
 }
 
 impl Store {
-    /// Begins to pull a feed, and answers from where: without a place,
-    /// everything is to be read. Needs `ManageSources`.
+    /// Begins to pull a feed, and answers from where: without a place, or with
+    /// `in_full`, everything is to be read. Needs `ManageSources`.
     ///
     /// # Errors
     /// [`crate::Error::Conflict`] `run_over`, or `out_of_turn` for a run that does not write yet.
@@ -81,9 +81,13 @@ impl Store {
         viewer: &Viewer,
         run: RunId,
         feed: Feed,
+        in_full: bool,
     ) -> Result<(Pull, Option<String>)> {
         let (live, _work) = self.pulling(viewer, run).await?;
-        let since = watermark(self.db(), live.source, feed).await?;
+        let since = match in_full {
+            true => None,
+            false => watermark(self.db(), live.source, feed).await?,
+        };
         let pull = Pull {
             feed,
             whole: since.is_none(),
