@@ -50,33 +50,33 @@ async fn ended(administrator: &Person, source: &str, count: usize, phase: &str) 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_comes_into_a_watched_folder_is_read_and_put_away() {
     everywhere(async |app: &App| {
-        let priya = app.person("priya.raman").await;
+        let tariq = app.person("tariq.mansour").await;
         let home = Home::new();
         let (folder, archive) = (home.0.clone(), home.0.join("read"));
-        let source = connect(&priya, "Plant files", &folder, "yes").await;
+        let source = connect(&tariq, "Plant files", &folder, "yes").await;
         let still = home.0.join("still");
         fs::create_dir_all(&still).unwrap();
         fs::write(still.join("people.csv"), "id,name\nZ1,Not watched\n").unwrap();
-        let unwatched = connect(&priya, "Other files", &still, "no").await;
+        let unwatched = connect(&tariq, "Other files", &still, "no").await;
 
         fs::write(
             folder.join("people-1.csv"),
             "id,name,title\nW1,Ida Vale,Fitter\nW2,Jon Moor,Smith\n",
         )
         .unwrap();
-        ended(&priya, &source, 1, "done").await;
+        ended(&tariq, &source, 1, "done").await;
         until("the file is put away", async || {
             (names(&folder).is_empty() && names(&archive).len() == 1).then_some(())
         })
         .await;
-        let found = priya.get("/employees?q=Ida").await.ok();
+        let found = tariq.get("/employees?q=Ida").await.ok();
         assert_eq!(found["items"][0]["name"], "Ida Vale", "{found}");
 
         // One that cannot be read stays, is tried once, and says why.
         fs::write(folder.join("people-2.csv"), "shoe,size\n1,2\n").unwrap();
-        ended(&priya, &source, 1, "failed").await;
+        ended(&tariq, &source, 1, "failed").await;
         tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-        let all = runs(&priya, &source).await;
+        let all = runs(&tariq, &source).await;
         assert_eq!(all.len(), 2, "{all:?}");
         let text = all.iter().find_map(|run| run["error_text"].as_str());
         assert!(
@@ -86,12 +86,12 @@ async fn a_file_that_comes_into_a_watched_folder_is_read_and_put_away() {
         assert_eq!(names(&folder), ["people-2.csv"]);
 
         // Mended, it is read; a dry run would have left it where it is.
-        assert_eq!(runs(&priya, &unwatched).await.len(), 0);
+        assert_eq!(runs(&tariq, &unwatched).await.len(), 0);
         let dry = format!("/sources/{unwatched}/runs");
-        let dry = priya.post(&dry, json!({ "dry_run": true })).await.ok();
+        let dry = tariq.post(&dry, json!({ "dry_run": true })).await.ok();
         let dry = format!("/runs/{}", dry["id"].as_str().unwrap());
         until("the dry run is done", async || {
-            let run = priya.get(&dry).await.ok();
+            let run = tariq.get(&dry).await.ok();
             (run["phase"] == "done").then_some(())
         })
         .await;
@@ -101,7 +101,7 @@ async fn a_file_that_comes_into_a_watched_folder_is_read_and_put_away() {
             "id,name,title\nW1,Ida Vale,Foreman\nW2,Jon Moor,Smith\n",
         )
         .unwrap();
-        ended(&priya, &source, 2, "done").await;
+        ended(&tariq, &source, 2, "done").await;
         until("the second file is put away", async || {
             (names(&folder).is_empty() && names(&archive).len() == 2).then_some(())
         })
