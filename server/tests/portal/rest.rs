@@ -684,6 +684,86 @@ async fn a_run_with_many_leavers_asks_first() {
             .ok();
         phase(&approved, "done").await;
         assert_eq!(app.store().chart().chart.len(), 61);
+
+        // It was a mistake: the ten come back, and the next run asks before it does so again.
+        let preview = tariq.get(&format!("{approved}/undo")).await.ok();
+        assert_eq!(
+            (&preview["totals"]["returners"], &preview["left_in_all"]),
+            (&json!(10), &json!(0))
+        );
+        let who = preview["steps"][0]["employee"].as_str().unwrap().to_owned();
+        let undo = tariq
+            .post(&format!("{approved}/undo"), json!({}))
+            .await
+            .ok();
+        let undo = format!("/runs/{}", undo["id"].as_str().unwrap());
+        phase(&undo, "done").await;
+        assert_eq!(app.store().chart().chart.len(), 71);
+        let undone = tariq.get(&approved).await.ok();
+        assert_eq!(undone["undoable"], false);
+        assert_eq!(
+            format!("/runs/{}", undone["undone_by"].as_str().unwrap()),
+            undo
+        );
+        tariq
+            .post(&format!("{approved}/undo"), json!({}))
+            .await
+            .refused(409, "not_undoable");
+        let paused = tariq.get(&format!("/sources/{id}")).await.ok();
+        assert!(paused["paused_since"].is_string(), "{paused}");
+        let again = start().await;
+        phase(&again, "waiting").await;
+        let exceeded = tariq.get(&again).await.ok()["exceeded"].clone();
+        assert_eq!(
+            (&exceeded[0]["limit"], &exceeded[1]["limit"]),
+            (&json!("leavers"), &json!("paused"))
+        );
+        tariq
+            .post(&format!("{again}/cancellation"), json!({}))
+            .await
+            .ok();
+        let resumed = tariq.delete(&format!("/sources/{id}/pause")).await.ok();
+        assert!(resumed["paused_since"].is_null());
+
+        let past = tariq
+            .get(&format!("/employees/{who}/history?attribute=active"))
+            .await
+            .ok();
+        let causes: Vec<_> = past["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["cause"])
+            .collect();
+        assert_eq!(causes.len(), 3, "{past}");
+        assert_eq!(
+            (&causes[0]["undo"], &causes[1]["undo"], &causes[2]["kind"]),
+            (&json!(true), &json!(false), &json!("came"))
+        );
+        let then = tariq
+            .get(&format!("/employees/{who}/history?on=2020-01-01"))
+            .await
+            .ok();
+        assert!(then["profile"].is_null());
+        tariq
+            .get(&format!("/employees/{who}/history?attribute=shoeSize"))
+            .await
+            .refused(422, "invalid");
+
+        let limits = json!({ "leavers": 50, "four_eyes": true });
+        let set = tariq
+            .put(&format!("/sources/{id}/limits"), limits)
+            .await
+            .ok();
+        assert_eq!(
+            (&set["leaver_percent"], &set["limits"]["four_eyes"]),
+            (&json!(50), &json!(true))
+        );
+        assert_eq!(set["limits"]["joiners"], 50);
+        tariq
+            .put(&format!("/sources/{id}/limits"), json!({ "leavers": 101 }))
+            .await
+            .refused(422, "invalid");
     })
     .await;
 }

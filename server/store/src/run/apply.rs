@@ -256,6 +256,9 @@ impl Store {
         places: &HashMap<Uuid, Place>,
         noted: &[(usize, EmployeeId, &Planned, Option<Kept>, ErpRecord)],
     ) -> Result<()> {
+        if noted.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<_> = noted.iter().map(|(_, employee, ..)| *employee).collect();
         let now = places_of(&change.tx, &ids).await?;
         let mut journal = Journal::new(live.id, live.source, work, change.at);

@@ -10,7 +10,7 @@ use std::{
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Value,
     erp::Worker,
-    sync::{Doubt, Exceeded, StepKind, Tally, circles},
+    sync::{Change, Doubt, Exceeded, StepKind, Tally, circles},
     text,
 };
 use sea_orm::ConnectionTrait as _;
@@ -147,16 +147,14 @@ impl Work {
             .collect()
     }
 
-    /// Those whom the plan gives a mail address, folded.
-    fn addressed(&self) -> Vec<(&Planned, String)> {
+    /// Those whom the plan gives a mail address, as it is written.
+    fn addressed(&self) -> Vec<(&Planned, &str)> {
         self.arriving()
             .filter(|(planned, _)| {
-                let said = |change: &domain::sync::Change| change.attribute == Attribute::Emails;
+                let said = |change: &Change| change.attribute == Attribute::Emails;
                 planned.kind == StepKind::Joiner || planned.changes.iter().any(said)
             })
-            .filter_map(|(planned, worker)| {
-                Some((planned, worker.text(Attribute::Emails).map(text::fold)?))
-            })
+            .filter_map(|(planned, worker)| Some((planned, worker.text(Attribute::Emails)?)))
             .collect()
     }
 }
@@ -285,13 +283,14 @@ impl Store {
     async fn duplicates(&self, source: SourceId, work: &Work) -> Result<Vec<Doubt>> {
         let addressed = work.addressed();
         let mut doubts = Vec::new();
-        // By a number of each address: the texts of a whole company would be large.
+        // By a number of each address: the folded texts of a whole company would be large.
         let mut first: HashMap<u64, usize> = HashMap::with_capacity(addressed.len());
         for (at, (planned, mail)) in addressed.iter().enumerate() {
+            let folded = text::fold(mail);
             let mut hasher = DefaultHasher::new();
-            mail.hash(&mut hasher);
+            folded.hash(&mut hasher);
             let other = *first.entry(hasher.finish()).or_insert(at);
-            if other != at && addressed[other].1 == *mail {
+            if other != at && text::fold(addressed[other].1) == folded {
                 doubts.push(same_mail(planned, mail, &addressed[other].0.name));
             }
         }
@@ -305,35 +304,53 @@ impl Store {
                 .filter_map(|planned| planned.employee)
                 .collect();
             for some in addressed.chunks(IN_MAX) {
-                let find = format!(
-                    "SELECT e.id, e.email, e.display_name FROM employees e WHERE e.active AND e.email IN ({})
-                    AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = ${})",
-                    db::places(1, 2 * some.len()),
-                    2 * some.len() + 1
-                );
-                // As it is written and as it is folded: nearly all are one or the other.
-                let mails = some.iter().flat_map(|(planned, folded)| {
-                    let worker = planned.worker.as_ref();
-                    let written = worker.and_then(|worker| worker.text(Attribute::Emails));
-                    [written.into(), folded.as_str().into()]
-                });
-                let values = mails.chain([source.0.into()]);
-                for row in self
-                    .db()
-                    .query_all_raw(db::sql(self.db(), find, values))
-                    .await?
-                {
-                    let id = EmployeeId(row.try_get_by_index(0)?);
-                    let mail = text::fold(&row.try_get_by_index::<String>(1)?);
-                    let name: String = row.try_get_by_index(2)?;
-                    let with = some.iter().filter(|(planned, other)| {
-                        *other == mail && planned.employee != Some(id) && !leaves.contains(&id)
-                    });
-                    doubts.extend(with.map(|(planned, mail)| same_mail(planned, mail, &name)));
-                }
+                doubts.extend(self.held_by_others(source, some, &leaves).await?);
             }
         }
         doubts.truncate(DOUBTS_MAX);
+        Ok(doubts)
+    }
+
+    /// Addresses that people who are not in the plan have already.
+    async fn held_by_others(
+        &self,
+        source: SourceId,
+        addressed: &[(&Planned, &str)],
+        leaves: &HashSet<EmployeeId>,
+    ) -> Result<Vec<Doubt>> {
+        // As it is written and as it is folded: nearly all are one or the other.
+        let mut wanted: HashMap<String, Vec<(&Planned, &str)>> = HashMap::new();
+        for (planned, mail) in addressed {
+            let same = wanted.entry(text::fold(mail)).or_default();
+            same.push((planned, mail));
+        }
+        let folded = wanted.keys().map(String::as_str);
+        let mails: Vec<_> = addressed
+            .iter()
+            .map(|(_, mail)| *mail)
+            .chain(folded)
+            .collect();
+        let find = format!(
+            "SELECT e.id, e.email, e.display_name FROM employees e WHERE e.active AND e.email IN ({})
+            AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = ${})",
+            db::places(1, mails.len()),
+            mails.len() + 1
+        );
+        let values = mails.into_iter().map(Into::into).chain([source.0.into()]);
+        let rows = self
+            .db()
+            .query_all_raw(db::sql(self.db(), find, values))
+            .await?;
+        let mut doubts = Vec::new();
+        for row in rows {
+            let id = EmployeeId(row.try_get_by_index(0)?);
+            let mail = text::fold(&row.try_get_by_index::<String>(1)?);
+            let name: String = row.try_get_by_index(2)?;
+            let same = wanted.get(&mail).into_iter().flatten();
+            let others =
+                same.filter(|(planned, _)| planned.employee != Some(id) && !leaves.contains(&id));
+            doubts.extend(others.map(|(planned, mail)| same_mail(planned, mail, &name)));
+        }
         Ok(doubts)
     }
 }
