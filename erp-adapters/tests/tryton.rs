@@ -488,7 +488,7 @@ async fn what_a_key_may_not_read_is_told() {
     let units = adapter.units().await.expect("units");
     assert_eq!(
         units.faults[0].what,
-        "the key may not read company.company; people have no unit"
+        "the key gives no right to company.company; people have no unit"
     );
     let clients: Result<Vec<_>, _> = adapter.clients(None).try_collect().await;
     assert!(
