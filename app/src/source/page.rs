@@ -109,11 +109,11 @@ pub(super) async fn page(
                             </Card>
                         </div>
                         <aside class="stack stack--loose" aria-label="About this source">
-                            {pushed.map(|pushed| pushed.card(&home, reader))}
+                            {pushed.as_ref().map(|pushed| pushed.card(&home, reader))}
                             {facts(&source, reader)}
                             {scheduled.map(|set| schedule::card(&source, set.as_ref(), manages, reader))}
                             {(manages && mapped).then(|| mapping_card(&home))}
-                            {limits::card(&source, &flash, manages)}
+                            {pushed.is_none().then(|| limits::card(&source, &flash, manages))}
                             {people::correlation(&home, &who.correlation, manages)}
                             {(!who.ignored.is_empty()).then(|| people::ignored(&home, who.ignored, manages))}
                         </aside>

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Object, USER, quote};
 use crate::{
     Attribute,
+    attribute::Kind,
     erp::{Fault, Worker},
     text,
 };
@@ -78,6 +79,17 @@ pub fn department(user: &Object) -> Option<String> {
 pub fn photo(user: &Object) -> Option<&str> {
     let photo = of_type(user, "photos", &["photo"], &[])?;
     at(photo, "value")
+}
+
+/// What would be taken, for people.
+fn wanted(attribute: Attribute) -> Option<&'static str> {
+    match attribute.spec().kind {
+        Kind::Email => Some("a mail address"),
+        Kind::Phone => Some("a number in international form, such as +44 20 7946 0000"),
+        Kind::Locale => Some("a language tag, such as en-GB"),
+        Kind::TimeZone => Some("a zone of the IANA database, such as Europe/Oslo"),
+        _ => None,
+    }
 }
 
 /// The person whom a user describes, and what of it cannot be taken. `record`
@@ -175,7 +187,10 @@ pub fn worker(user: &Object, record: &str, manager: Option<String>) -> (Worker, 
             Ok(value) => drop(worker.attributes.insert(attribute, Some(value))),
             Err(violation) => fault(
                 attribute.name(),
-                format!("{} is not taken: {violation}", quote(&text)),
+                match wanted(attribute) {
+                    Some(wanted) => format!("{} is not taken: it is not {wanted}", quote(&text)),
+                    None => format!("{} is not taken: {violation}", quote(&text)),
+                },
             ),
         }
     }
@@ -264,6 +279,10 @@ mod tests {
             .filter_map(|fault| fault.field.as_deref())
             .collect();
         assert_eq!(fields, ["phoneNumbers", "timezone", "department", "photos"]);
+        assert_eq!(
+            faults[1].what,
+            "“Mars” is not taken: it is not a zone of the IANA database, such as Europe/Oslo"
+        );
         assert_eq!(
             worker.attributes.get(&Attribute::Title),
             Some(&Some(Told::from("T")))

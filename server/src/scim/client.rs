@@ -13,7 +13,7 @@ use super::Failure;
 use crate::http::Server;
 
 /// A client, by its token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     /// Whom the log names.
     pub viewer: Viewer,

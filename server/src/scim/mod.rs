@@ -13,7 +13,10 @@ use axum::{
 };
 use domain::scim::{Filter, GROUP, ResourceType, TYPES, USER, Wanted, clean, operations};
 use serde_json::{Value, json};
-use store::scim::{Found, PAGE_MAX, Resource, Search};
+use store::{
+    Error,
+    scim::{Found, PAGE_MAX, Refused, Resource, Search},
+};
 use uuid::Uuid;
 
 use crate::http::Server;
@@ -131,6 +134,17 @@ fn known(id: &str) -> Result<Uuid, Failure> {
     id.parse().map_err(|_| Failure::not_found())
 }
 
+/// Does it to its end, even if the client hangs up meanwhile: a push that was broken off in its
+/// middle would keep its source from the next one.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::spawn(work).await {
+        Ok(done) => Ok(done?),
+        Err(broken) => Err(Error::Internal(format!("a push broke off: {broken}")).into()),
+    }
+}
+
 async fn create(
     server: &Server,
     client: &Client,
@@ -138,9 +152,8 @@ async fn create(
     body: Value,
 ) -> Result<Resource, Failure> {
     let body = clean(kind, body)?;
-    let store = &server.portal.store;
-    let made = store.scim_create(&client.viewer, client.source, kind, body);
-    Ok(made.await?)
+    let (store, Client { viewer, source }) = (server.portal.store.clone(), client.clone());
+    to_the_end(async move { store.scim_create(&viewer, source, kind, body).await }).await
 }
 
 async fn replace(
@@ -153,16 +166,14 @@ async fn replace(
 ) -> Result<Resource, Failure> {
     let id = known(id)?;
     let body = clean(kind, body)?;
-    let store = &server.portal.store;
-    let now = store.scim_replace(
-        &client.viewer,
-        client.source,
-        kind,
-        id,
-        version.as_deref(),
-        body,
-    );
-    Ok(now.await?)
+    let (store, Client { viewer, source }) = (server.portal.store.clone(), client.clone());
+    to_the_end(async move {
+        let version = version.as_deref();
+        store
+            .scim_replace(&viewer, source, kind, id, version, body)
+            .await
+    })
+    .await
 }
 
 async fn patch(
@@ -175,16 +186,14 @@ async fn patch(
 ) -> Result<Resource, Failure> {
     let id = known(id)?;
     let list = operations(kind, &body)?;
-    let store = &server.portal.store;
-    let now = store.scim_patch(
-        &client.viewer,
-        client.source,
-        kind,
-        id,
-        version.as_deref(),
-        list,
-    );
-    Ok(now.await?)
+    let (store, Client { viewer, source }) = (server.portal.store.clone(), client.clone());
+    to_the_end(async move {
+        let version = version.as_deref();
+        store
+            .scim_patch(&viewer, source, kind, id, version, list)
+            .await
+    })
+    .await
 }
 
 async fn delete(
@@ -195,9 +204,12 @@ async fn delete(
     version: Option<String>,
 ) -> Result<(), Failure> {
     let id = known(id)?;
-    let store = &server.portal.store;
-    let gone = store.scim_delete(&client.viewer, client.source, kind, id, version.as_deref());
-    Ok(gone.await?)
+    let (store, Client { viewer, source }) = (server.portal.store.clone(), client.clone());
+    to_the_end(async move {
+        let version = version.as_deref();
+        store.scim_delete(&viewer, source, kind, id, version).await
+    })
+    .await
 }
 
 async fn find(

@@ -1,11 +1,13 @@
 //! SCIM as Entra ID, Okta and others speak it, against the whole portal.
 
+use std::time::Duration;
+
 use domain::{EmployeeId, SourceId, Viewer};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use store::source::Decision;
 
-use crate::app::{Answer, App, Person, answer, everywhere, with};
+use crate::app::{Answer, App, Person, answer, everywhere, until, with};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -720,6 +722,29 @@ async fn a_superior_may_come_later_and_a_photo_comes_as_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_does_not_hold_its_source() {
+    with(&[], async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let idp = Idp::connected(app, &administrator, "Impatient").await;
+        for n in 0..20 {
+            let body = json!({ "userName": format!("user-{n}"), "title": "T" });
+            let request = idp.request(Method::POST, "/Users").json(&body);
+            // Whether it was answered in that time does not matter.
+            drop(request.timeout(Duration::from_millis(n)).send().await);
+        }
+        idp.user(json!({ "userName": "last" })).await;
+        let system = Viewer::system("test");
+        until("nobody is there by half", async || {
+            let total = idp.get("/Users").await.ok()["totalResults"].as_u64();
+            let source = app.store().source(&system, idp.source).await.unwrap();
+            (total == Some(source.people)).then_some(())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_pushed_is_not_read_and_its_page_says_so() {
     with(&[], async |app: &App| {
         let administrator = app.person("jonas.vestergaard").await;
@@ -766,7 +791,7 @@ async fn a_source_that_is_pushed_is_not_read_and_its_page_says_so() {
             .await
             .ok();
         let run = format!("/runs/{}", run["id"].as_str().unwrap());
-        let failed = crate::app::until("the run is over", async || {
+        let failed = until("the run is over", async || {
             let run = administrator.get(&run).await.ok();
             (run["phase"] == "failed").then_some(run)
         })
