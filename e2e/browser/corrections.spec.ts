@@ -178,7 +178,7 @@ test('what the source says that cannot be so is listed, narrowed, and leads to w
     await expect(row).toContainText('emil at northwind');
     await expect(row).toContainText(`Mend it in ${SOURCE}: mail of workers.csv, line`);
     await expect(page.getByRole('img', { name: new RegExp(`^${SOURCE}: \\d+ findings? in the last run`) })).toBeVisible();
-    await page.getByText(`Last runs of ${SOURCE}`).click();
+    await page.getByText(`Last runs of ${SOURCE}`, { exact: true }).click();
     await expect(page.getByRole('table', { name: /^Findings of the last runs/ })).toBeVisible();
 
     const filters = page.getByRole('search', { name: 'Findings' });
