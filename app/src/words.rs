@@ -68,6 +68,8 @@ fn label(field: &str) -> String {
                 "note" => "The note",
                 "max_days" => "The number of days",
                 "name" => "The name",
+                "joiners" | "movers" | "changed" | "attribute" | "undecided" | "faults"
+                | "leavers" => "The share",
                 "members" => "The people",
                 "photo" => "The photo",
                 "cursor" => "The place in the list",

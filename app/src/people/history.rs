@@ -275,7 +275,7 @@ fn item(
             let scope = scope.map_or_else(String::new, |unit| format!(" for {unit}"));
             format!(
                 "rule {number}{scope}, {}",
-                words::strength(change.rule.rule.strength).to_lowercase()
+                words::strength(change.rule.rule.strength)
             )
         }
     };
@@ -364,7 +364,7 @@ fn row(
         0 => "Built in".to_owned(),
         number => format!(
             "Rule {number}, {}",
-            words::strength(value.rule.rule.strength).to_lowercase()
+            words::strength(value.rule.rule.strength)
         ),
     };
     let href = format!("{here}?attribute={}", attribute.name());

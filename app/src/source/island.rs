@@ -215,7 +215,8 @@ fn tiles(now: &Standing, vacancies: u64) -> AnyView {
         1 => "1 needs a person".to_owned(),
         many => format!("{} need a person", figure(many)),
     });
-    let leavers = waiting.then(|| "More than a run may let go".to_owned());
+    let waiting = waiting && totals.leavers > 1;
+    let leavers = waiting.then(|| "Would go if it is let on".to_owned());
     view! {
         <div class="run__stats">
             <StatTiles>
