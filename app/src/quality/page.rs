@@ -209,7 +209,9 @@ fn row(flaw: &Flaw, sources: &[SourceTrend], units: &[UnitInfo]) -> AnyView {
             <th scope="row">
                 {heading}
                 <span class="beside-block">{words::sentence(flaw)}</span>
-                <span class="beside-block only-narrow-block">{narrow}</span>
+                <span class="only-narrow-block">
+                    <span class="beside-block">{narrow}</span>
+                </span>
             </th>
             <td class="hide-narrow">
                 {place}

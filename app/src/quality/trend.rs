@@ -41,11 +41,14 @@ pub(super) fn sentence(runs: &[Point]) -> String {
     let now = counted(last.findings, "finding", "findings");
     match runs.len() {
         1 => format!("{now} in the only run"),
-        many => format!(
-            "{now} in the last run, {} in the one {} before",
-            number(i64::try_from(first.findings).unwrap_or(i64::MAX)),
-            counted(many as u64 - 1, "run", "runs"),
-        ),
+        many => {
+            let then = number(i64::try_from(first.findings).unwrap_or(i64::MAX));
+            let before = match many {
+                2 => "the run before".to_owned(),
+                many => format!("the one {} runs before", many - 1),
+            };
+            format!("{now} in the last run, {then} in {before}")
+        }
     }
 }
 
@@ -172,6 +175,10 @@ mod tests {
         assert_eq!(
             sentence(&runs(&[7, 4, 2])),
             "2 findings in the last run, 7 in the one 2 runs before"
+        );
+        assert_eq!(
+            sentence(&runs(&[1, 0])),
+            "0 findings in the last run, 1 in the run before"
         );
     }
 }

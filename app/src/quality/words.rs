@@ -65,8 +65,13 @@ pub(super) fn sentence(flaw: &Flaw) -> String {
     match flaw.kind {
         Kind::LeftOut => format!("The whole record is left out: {}", ended(what)),
         Kind::BadMail | Kind::BadValue => {
-            let field = field(flaw).unwrap_or_else(|| "value".to_owned());
-            format!("{}: {}", capitalised(&field), ended(what))
+            let known = flaw.field.as_deref().map(str::parse::<Attribute>);
+            match (known, flaw.field.as_deref()) {
+                (Some(Ok(known)), _) => format!("{}: {}", attribute(known), ended(what)),
+                // What is said of a column that is not known here speaks of it by no name.
+                (_, Some(field)) => format!("{field} {}", ended(what)),
+                (_, None) => ended(what),
+            }
         }
         Kind::Undecided if names.is_empty() => "It could be more than one person.".to_owned(),
         Kind::Undecided => format!("It could be {}.", names.join(" or ")),
@@ -144,13 +149,6 @@ fn ended(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +192,11 @@ mod tests {
         assert_eq!(
             place(&odd, Some("Odoo")).unwrap(),
             "Mend it in Odoo: shoe_size of hr.employee 42."
+        );
+        odd.what = Some("is not a column that is read; ignored".into());
+        assert_eq!(
+            sentence(&odd),
+            "shoe_size is not a column that is read; ignored."
         );
     }
 
