@@ -90,7 +90,10 @@ impl Bus {
                 Some(call) = calls.next() => if call.payload[..] == self.node { continue },
                 _ = look.tick() => {}
             }
-            if let Err(error) = store.hear_others(&Viewer::system("wake"), Hear::Everything).await {
+            if let Err(error) = store
+                .hear_others(&Viewer::system("wake"), Hear::Everything)
+                .await
+            {
                 tracing::error!(%error, "what other nodes did was not heard");
             }
         }

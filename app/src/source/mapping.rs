@@ -387,7 +387,7 @@ fn form(home: &str, typed: &Typed) -> AnyView {
                         autocomplete="off"
                         max_length=Some(500)
                     />
-                    <details open=importing>
+                    <details class="more" open=importing>
                         <summary>"Import"</summary>
                         <Textarea
                             label="A mapping that was exported"
@@ -574,6 +574,19 @@ fn collect(sample: &Sample, fields: &mut BTreeSet<String>) {
     }
 }
 
+/// A finding in a line: what it is about by the label, if it has one.
+fn told(fault: Fault) -> String {
+    let Some(field) = fault.field else {
+        return fault.what;
+    };
+    let label = match field.parse() {
+        Ok(Target::Attribute(attribute)) => words::attribute(attribute),
+        Ok(own) => own_label(own),
+        Err(_) => &field,
+    };
+    format!("{label}: {}", fault.what)
+}
+
 fn outcome(tried: Outcome) -> AnyView {
     let tried = match tried {
         Ok(tried) => tried,
@@ -596,7 +609,7 @@ fn outcome(tried: Outcome) -> AnyView {
     let missing = tried
         .never_met
         .into_iter()
-        .map(|fault| view! { <li>{format!("{}: {}", fault.field.unwrap_or_default(), fault.what)}</li> })
+        .map(|fault| view! { <li>{told(fault)}</li> })
         .collect::<Vec<_>>();
     let people = tried.previews.into_iter().map(person).collect_view();
     view! {
@@ -628,7 +641,7 @@ fn person(preview: Preview) -> AnyView {
     let faults = preview
         .faults
         .into_iter()
-        .map(|fault| view! { <li>{format!("{}: {}", fault.field.unwrap_or_default(), fault.what)}</li> })
+        .map(|fault| view! { <li>{told(fault)}</li> })
         .collect::<Vec<_>>();
     let raw = serde_json::to_string_pretty(&preview.sample.record).unwrap_or_default();
     view! {
@@ -642,7 +655,7 @@ fn person(preview: Preview) -> AnyView {
                 <table class="table">
                     <tbody>{rows}</tbody>
                 </table>
-                <details>
+                <details class="more">
                     <summary>"The record"</summary>
                     <pre class="mono small mapping__raw" tabindex="0">{raw}</pre>
                 </details>

@@ -252,9 +252,11 @@ fn told(schedule: &Schedule, now: chrono::DateTime<chrono::Utc>, reader: Reader)
     );
     view! {
         <Card title="In words" id="echo">
-            <p>{in_words}</p>
-            <p class="small muted">{zone}</p>
-            <ol class="stack stack--tight">{times}</ol>
+            <div class="stack">
+                <p>{in_words}</p>
+                <p class="small muted">{zone}</p>
+                <ol class="stack stack--tight">{times}</ol>
+            </div>
         </Card>
     }
     .into_any()

@@ -539,6 +539,17 @@ impl Moment<'_> {
     }
 }
 
+/// A change before names are put to it: when, why, from what and to what its layer went, what was
+/// shown after it, and under which version of the rules.
+type Told = (
+    DateTime<Utc>,
+    Cause,
+    Option<Value>,
+    Option<Value>,
+    Verdict,
+    u32,
+);
+
 impl Store {
     /// The past of one value: each change with its source, run and rule, and
     /// what was shown from then on under the rules of that day. As with the
@@ -598,14 +609,7 @@ impl Store {
         // The latest first; of one moment, what was written later.
         moments.sort_by_key(|moment| std::cmp::Reverse(moment.at()));
 
-        let mut told: Vec<(
-            DateTime<Utc>,
-            Cause,
-            Option<Value>,
-            Option<Value>,
-            Verdict,
-            u32,
-        )> = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
         for moment in &moments {
             let after = then.value(&sourcing, attribute);
             let version = sourcing.rules.version;

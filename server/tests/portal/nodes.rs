@@ -53,7 +53,9 @@ async fn a_sign_in_that_ends_on_one_node_ends_on_the_other() {
         let mut his = Line::open(other, &other.here(&noah)).await;
         let himself = domain::Viewer::person(noah.id, domain::Roles::EMPLOYEE);
         one.store().revoke(&himself, None).await.unwrap();
-        tokio::time::timeout(Duration::from_secs(5), his.end()).await.expect("his socket is closed");
+        tokio::time::timeout(Duration::from_secs(5), his.end())
+            .await
+            .expect("his socket is closed");
     })
     .await;
 }
