@@ -39,7 +39,7 @@ pub(super) struct Failure {
     /// Seconds to wait.
     retry_after: Option<u64>,
     /// What is logged with a reference.
-    cause: Option<Error>,
+    cause: Option<Box<Error>>,
 }
 
 impl Failure {
@@ -132,7 +132,7 @@ impl From<Error> for Failure {
                 let problem = Problem::from(&error);
                 let (title, _) = words::problem(&problem);
                 Self {
-                    cause: Some(error),
+                    cause: Some(Box::new(error)),
                     ..Self::new(problem.status, title)
                 }
             }
@@ -144,7 +144,7 @@ impl IntoResponse for Failure {
     fn into_response(mut self) -> Response {
         // With a reference, which the log has too; `dress` gives it its form.
         if let Some(cause) = self.cause.take() {
-            return AppError(cause).into_response();
+            return AppError(*cause).into_response();
         }
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = document(status, &self.body());

@@ -71,7 +71,6 @@ impl Idp {
     }
 
     /// Pushes a user; answers the resource.
-    #[track_caller]
     async fn user(&self, body: Value) -> Value {
         let made = self.post("/Users", body).await;
         assert_eq!(made.status, 201, "{made:?}");
