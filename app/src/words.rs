@@ -68,8 +68,10 @@ fn label(field: &str) -> String {
                 "note" => "The note",
                 "max_days" => "The number of days",
                 "name" => "The name",
-                "joiners" | "movers" | "changed" | "attribute" | "undecided" | "faults"
-                | "leavers" => "The share",
+                "joiners" | "movers" | "changed" | "undecided" | "faults" | "leavers" => {
+                    "The share"
+                }
+                "attribute" => "The attribute",
                 "members" => "The people",
                 "photo" => "The photo",
                 "cursor" => "The place in the list",

@@ -19,7 +19,7 @@ use store::{mapping::MappingVersion, source::Source};
 
 use super::{router::manages, words as source_words};
 use crate::{
-    edge::{AppError, Flash, Posted, Visit, answer, id},
+    edge::{AppError, Posted, Visit, answer, id},
     ui::{
         Badge, Banner, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, Look, PageHead,
         Textarea, Time, Tone,
@@ -300,12 +300,11 @@ async fn page(
     let versions = store.mappings(&visit.viewer, id).await?;
     let reader = visit.reader;
     let told = told.map(|told| match told {
-        Ok(()) => Flash::done("Read from the text, and not set yet."),
-        Err(text) => Flash {
-            failed: true,
-            message: Some(text),
-            ..Flash::default()
-        },
+        Ok(()) => {
+            let done = "Look through the lines, then set it.".to_owned();
+            ("Read from the text, and not set yet.", Tone::Positive, done)
+        }
+        Err(text) => ("The mapping was not set", Tone::Critical, text),
     });
     visit
         .page("Mapping", Door::Sources, move || {
@@ -324,16 +323,16 @@ async fn page(
                     </PageHead>
                     {told.map(|told| view! {
                         <div class="page__notice">
-                            <Banner title=told.message.clone().unwrap_or_default() tone=told.tone()>{()}</Banner>
+                            <Banner title=told.0 tone=told.1>{told.2}</Banner>
                         </div>
                     })}
-                    {(!typed.wrong.is_empty()).then(|| super::form::not_yet())}
+                    {(!typed.wrong.is_empty()).then(super::form::not_yet)}
                     <div class="stack stack--loose">
                         {form(&home, &typed)}
                         {offered.map(|fields| view! {
                             <datalist id="fields">{fields.into_iter().map(|field| view! { <option value=field></option> }).collect_view()}</datalist>
                         })}
-                        {tried.map(|tried| outcome(tried))}
+                        {tried.map(outcome)}
                         {history(&versions, &source, reader)}
                     </div>
                 </div>

@@ -70,7 +70,7 @@ async fn a_file_that_comes_into_a_watched_folder_is_read_and_put_away() {
         })
         .await;
         let found = tariq.get("/employees?q=Ida").await.ok();
-        assert_eq!(found["items"][0]["name"], "Ida Vale", "{found}");
+        assert_eq!(found["items"][0]["displayName"], "Ida Vale", "{found}");
 
         // One that cannot be read stays, is tried once, and says why.
         fs::write(folder.join("people-2.csv"), "shoe,size\n1,2\n").unwrap();
