@@ -89,7 +89,7 @@ test('a run that would let too many leave stops and asks', async ({ page, anothe
     await openSource(page);
     await page.getByRole('button', { name: 'Run now' }).click();
     const question = page.getByRole('alert').filter({ hasText: 'would leave at once' });
-    await expect(question).toContainText('6 people would leave at once. The limit for one run is 10 %.');
+    await expect(question).toContainText('6 of 41 people would leave at once. The limit for one run is 10 %.');
     await expect(state(page)).toContainText('Stopped, asks');
     await expect(tile(page, 'Leavers')).toHaveText('6');
     await expect(page.getByRole('row', { name: /Mateo Vargas/ })).toContainText('Waits');

@@ -8,11 +8,25 @@ import base64
 import sys
 
 BASE = "dc=erp,dc=test"
-# A JPEG of one grey pixel: the portal re-encodes photos, so they have to be real.
-JPEG = base64.b64decode(
-    "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////"
-    "wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA="
-)
+
+
+def photo(shade):
+    """A JPEG of 8 x 8 pixels in one of 64 greys: the portal re-encodes photos and takes none for several people."""
+    one = bytes([1] + [0] * 15)
+    parts = [
+        b"\xff\xd8",
+        b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00",
+        b"\xff\xdb\x00\x43\x00" + bytes([8] * 64),
+        b"\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00",
+        b"\xff\xc4\x00\x14\x00" + one + b"\x07",
+        b"\xff\xc4\x00\x14\x10" + one + b"\x00",
+        b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00",
+        bytes([64 + shade % 64, 0x7F]),
+        b"\xff\xd9",
+    ]
+    return b"".join(parts)
+
+
 UNITS = ["works", "wheels,works", "forge,works", "office", "ledger,office"]
 
 
@@ -75,8 +89,8 @@ def main(count):
         elif number:
             manager = person((number - 1) // 8)
             attributes.append(("manager", manager.upper().replace(",OU=", " , OU=") if number == 8 else manager))
-        if number % 4 == 0:
-            attributes.append(("jpegPhoto", JPEG))
+        if number % 4 == 0 and number < 130:
+            attributes.append(("jpegPhoto", photo(number // 4)))
         out.write(entry(person(number), *attributes))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 PASSWORD = "seven wheelsets by Friday morning"
@@ -62,7 +63,7 @@ class Portal:
     def items(self, path):
         cursor, items = "", []
         while cursor is not None:
-            page = self.rest("GET", f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
+            page = self.rest("GET", f"{path}?limit=100" + (f"&cursor={urllib.parse.quote(cursor)}" if cursor else ""))
             items += page["items"]
             cursor = page.get("next_cursor")
         return items

@@ -200,21 +200,24 @@ fn sentence_end(text: &str) -> String {
 pub(super) fn exceeded(over: &Exceeded) -> String {
     let people = counted(over.count, "person", "people");
     let of = number(i64::try_from(over.of).unwrap_or(i64::MAX));
+    let share = format!(
+        "{} of {}",
+        number(i64::try_from(over.count).unwrap_or(i64::MAX)),
+        counted(over.of, "person", "people")
+    );
     let percent = over.percent;
     match over.limit {
         Limit::Leavers => {
-            format!("{people} of {of} would leave at once. The limit for one run is {percent} %.")
+            format!("{share} would leave at once. The limit for one run is {percent} %.")
         }
         Limit::Joiners => {
             format!("{people} would come in beside {of}. The limit for one run is {percent} %.")
         }
         Limit::Movers => format!(
-            "{people} of {of} would get another superior or unit. The limit for one run is {percent} %."
+            "{share} would get another superior or unit. The limit for one run is {percent} %."
         ),
         Limit::Changed => {
-            format!(
-                "{people} of {of} would get other values. The limit for one run is {percent} %."
-            )
+            format!("{share} would get other values. The limit for one run is {percent} %.")
         }
         Limit::Attribute => {
             let what = over
@@ -222,7 +225,7 @@ pub(super) fn exceeded(over: &Exceeded) -> String {
                 .map_or("value", words::attribute)
                 .to_lowercase();
             format!(
-                "{people} of {of} would get another {what} or lose it. The limit for one run is {percent} %."
+                "{share} would get another {what} or lose it. The limit for one run is {percent} %."
             )
         }
         Limit::Undecided => format!(

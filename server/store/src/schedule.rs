@@ -185,16 +185,15 @@ impl Store {
     }
 
     /// The sources whose time has come, each answered once however many nodes
-    /// ask: their next times are moved on. One that is paused, or that has a
-    /// run under way, waits for its next time. Needs `ManageSources`.
+    /// ask: their next times are moved on. One that is paused waits for its
+    /// next time; whether one is being read, `begin_run` knows. Needs `ManageSources`.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Db`].
     pub async fn due_sources(&self, viewer: &Viewer) -> Result<Vec<SourceId>> {
         self.allow(viewer, Action::ManageSources)?;
         let now = self.now();
-        let find = "SELECT c.source_id, c.body, c.next_at, s.paused_since,
-                (SELECT count(*) FROM runs r WHERE r.source_id = c.source_id AND r.ended_at IS NULL)
+        let find = "SELECT c.source_id, c.body, c.next_at, s.paused_since
             FROM schedules c JOIN sources s ON s.id = c.source_id
             WHERE c.next_at <= $1 ORDER BY c.next_at";
         let rows = self
@@ -207,7 +206,6 @@ impl Store {
             let schedule: Schedule = serde_json::from_str(&row.try_get_by_index::<String>(1)?)?;
             let was: DateTime<Utc> = row.try_get_by_index(2)?;
             let paused = row.try_get_by_index::<Option<DateTime<Utc>>>(3)?.is_some();
-            let busy = row.try_get_by_index::<i64>(4)? > 0;
             let next = schedule.next(now, self.random());
             let take = "UPDATE schedules SET next_at = $3 WHERE source_id = $1 AND next_at = $2";
             let values = [
@@ -219,7 +217,7 @@ impl Store {
                 .db()
                 .execute_raw(db::sql(self.db(), take, values))
                 .await?;
-            if taken.rows_affected() > 0 && !paused && !busy {
+            if taken.rows_affected() > 0 && !paused {
                 due.push(id);
             }
         }

@@ -84,7 +84,7 @@ async fn what_is_due_is_answered_once_however_many_ask() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_paused_or_busy_waits_for_its_next_time() {
+async fn a_source_that_is_paused_waits_for_its_next_time() {
     support::everywhere(async |world| {
         let store = &world.store;
         let id = source(store).await;
@@ -92,10 +92,13 @@ async fn a_source_that_is_paused_or_busy_waits_for_its_next_time() {
             .set_schedule(&system(), id, Some(every_morning()))
             .await
             .unwrap();
-        let run = store.begin_run(&system(), id, false).await.unwrap().id;
+        store
+            .pause_source(&system(), id, "The list was wrong")
+            .await
+            .unwrap();
         world.clock.advance(21 * HOUR);
         assert_eq!(store.due_sources(&system()).await.unwrap(), []);
-        store.cancel_run(&system(), run).await.unwrap();
+        store.resume_source(&system(), id).await.unwrap();
         assert_eq!(store.due_sources(&system()).await.unwrap(), []);
         world.clock.advance(24 * HOUR);
         assert_eq!(store.due_sources(&system()).await.unwrap(), [id]);
