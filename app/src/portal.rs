@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use domain::mapping::Mapping;
 use domain::{RunId, SourceId, Viewer};
-use erp_adapters::{ErpAdapter, Guard};
-use store::Store;
+use erp_adapters::{ErpAdapter, Guard, KINDS};
+use store::{Store, mapping::MappingVersion};
 use tokio::sync::mpsc;
 
 /// Work that the server does on its own time.
@@ -58,6 +59,30 @@ pub async fn open_source(
     let mapping = store.mapping(viewer, id).await?;
     let mapping = mapping.as_ref().map(|version| &version.mapping);
     Ok(erp_adapters::open(&source.kind, &settings, mapping, guard))
+}
+
+/// The mapping that a source follows, and the version that set it; none for the one that its kind
+/// brings. Needs `ReadSources`.
+///
+/// # Errors
+/// [`store::Error::NotFound`], also for a source of a kind that follows no mapping.
+pub async fn mapping_in_force(
+    store: &Store,
+    viewer: &Viewer,
+    id: SourceId,
+) -> Result<(Mapping, Option<MappingVersion>), store::Error> {
+    let source = store.source(viewer, id).await?;
+    if !KINDS
+        .iter()
+        .any(|kind| kind.name == source.kind && kind.mapped)
+    {
+        return Err(store::Error::NotFound);
+    }
+    if let Some(version) = store.mapping(viewer, id).await? {
+        return Ok((version.mapping.clone(), Some(version)));
+    }
+    let brought = erp_adapters::default_mapping(&source.kind, &source.settings);
+    Ok((brought.ok().flatten().unwrap_or_default(), None))
 }
 
 impl Portal {

@@ -20,6 +20,7 @@ use store::{mapping::MappingVersion, source::Source};
 use super::{router::manages, words as source_words};
 use crate::{
     edge::{AppError, Posted, Visit, answer, id},
+    portal::mapping_in_force,
     ui::{
         Badge, Banner, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, Look, PageHead,
         Textarea, Time, Tone,
@@ -177,16 +178,8 @@ pub async fn export(visit: Visit, Path(source): Path<String>) -> Result<Response
 
 /// The mapping that is followed, and its version: 0 for the one that the kind brings.
 async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, u32), AppError> {
-    let store = &visit.portal.store;
-    let source = store.source(&visit.viewer, id).await?;
-    if !source_words::kind(&source.kind).is_some_and(|kind| kind.mapped) {
-        return Err(AppError::not_found());
-    }
-    if let Some(version) = store.mapping(&visit.viewer, id).await? {
-        return Ok((version.mapping, version.version));
-    }
-    let brought = erp_adapters::default_mapping(&source.kind, &source.settings);
-    Ok((brought.ok().flatten().unwrap_or_default(), 0))
+    let (mapping, set) = mapping_in_force(&visit.portal.store, &visit.viewer, id).await?;
+    Ok((mapping, set.map_or(0, |set| set.version)))
 }
 
 /// `POST /console/sources/{id}/mapping`

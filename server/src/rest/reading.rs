@@ -1,3 +1,4 @@
+use app::portal::mapping_in_force;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use domain::{SourceId, Violation, mapping::Mapping};
@@ -119,33 +120,20 @@ pub struct SetMapping {
     note: String,
 }
 
-/// The mapping that a source follows; empty where it has none.
+/// The mapping that a source follows; empty where none is set, 404 for a kind that follows none.
 #[utoipa::path(get, path = "/sources/{id}/mapping", tag = "sources", params(("id" = Uuid, Path)), responses((status = 200, body = MappingShape)))]
 pub async fn mapping(
     State(server): State<Server>,
     Caller { viewer }: Caller,
     Id(id): Id<SourceId>,
 ) -> Answer<MappingShape> {
-    let store = &server.portal.store;
-    let source = store.source(&viewer, id).await?;
-    Ok(Json(match store.mapping(&viewer, id).await? {
-        Some(set) => MappingShape {
-            version: set.version,
-            mapping: set.mapping,
-            note: set.note,
-            set_by: set.set_by,
-            set_at: Some(set.set_at),
-        },
-        None => MappingShape {
-            version: 0,
-            mapping: erp_adapters::default_mapping(&source.kind, &source.settings)
-                .ok()
-                .flatten()
-                .unwrap_or_default(),
-            note: String::new(),
-            set_by: None,
-            set_at: None,
-        },
+    let (mapping, set) = mapping_in_force(&server.portal.store, &viewer, id).await?;
+    Ok(Json(MappingShape {
+        mapping,
+        version: set.as_ref().map_or(0, |set| set.version),
+        set_at: set.as_ref().map(|set| set.set_at),
+        note: set.as_ref().map(|set| set.note.clone()).unwrap_or_default(),
+        set_by: set.and_then(|set| set.set_by),
     }))
 }
 
@@ -157,6 +145,8 @@ pub async fn set_mapping(
     Id(id): Id<SourceId>,
     Input(set): Input<SetMapping>,
 ) -> Answer<MappingShape> {
+    let store = &server.portal.store;
+    mapping_in_force(store, &viewer, id).await?;
     let wanted: Mapping = serde_json::from_value(set.mapping).map_err(|error| {
         Error::from(Violation::BadFormat {
             field: "mapping".into(),
@@ -164,9 +154,7 @@ pub async fn set_mapping(
             expected: error.to_string(),
         })
     })?;
-    server
-        .portal
-        .store
+    store
         .set_mapping(&viewer, id, set.version, wanted, &set.note)
         .await?;
     mapping(State(server), Caller { viewer }, Id(id)).await

@@ -116,8 +116,8 @@ POST /scim/v2/.search 401 401 401 401 {}
 POST /scim/v2/Bulk 401 401 401 401 {"Operations":[]}
 GET /api/v1/sources/{id}/schedule 401 404 404 200
 PUT /api/v1/sources/{id}/schedule 401 404 404 200 {"schedule":null}
-GET /api/v1/sources/{id}/mapping 401 404 404 200
-PUT /api/v1/sources/{id}/mapping 401 404 404 422 {"version":0,"mapping":{"worker":[]}}
+GET /api/v1/sources/{id}/mapping 401 404 404 404
+PUT /api/v1/sources/{id}/mapping 401 404 404 404 {"version":0,"mapping":{"worker":[]}}
 DELETE /api/v1/me/sign-ins 401 204 204 204
 "#;
 
