@@ -12,6 +12,7 @@ use domain::{
     Attribute, Value,
     client::{Client, Ticket},
     erp::{Fault, OrgUnit, Photo, Vacancy, Watermark, Worker},
+    mapping::Mapping,
 };
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde::Serialize;
@@ -121,6 +122,17 @@ pub trait ErpAdapter: Send + Sync + std::fmt::Debug {
     async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {
         let _ = limit;
         Ok(Vec::new())
+    }
+
+    /// The mapping that is followed where nobody has made one, for a kind
+    /// whose records say by the names of their fields what they mean; none
+    /// elsewhere, and where there is nothing to read yet. It lacks an id where
+    /// no field is called like one, and no run can follow it then.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    async fn own_mapping(&self) -> Result<Option<Mapping>, Error> {
+        Ok(None)
     }
 
     /// What changes when there is something new to read, found out without

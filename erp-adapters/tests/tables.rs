@@ -229,6 +229,53 @@ async fn columns_are_understood_by_their_names() {
 }
 
 #[tokio::test]
+async fn the_mapping_that_is_followed_without_one_can_be_had_and_set() {
+    let folder = Folder::new();
+    let archive = folder.0.join("read");
+    let archive = [("archive", archive.to_str().expect("text"))];
+    let source = folder.open(&archive);
+    assert_eq!(source.own_mapping().await, Ok(None), "there is no file yet");
+    let text = "Pers.-Nr.;Vorname;Nachname;Schuhe\n7;Ada;Lovelace;39\n";
+    folder.put("people.csv", text);
+    let own = source.own_mapping().await.expect("a mapping");
+    let own = own.expect("a mapping");
+    let lines: Vec<_> = own
+        .worker
+        .iter()
+        .map(|field| (field.target.name(), field.from.as_str()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("id", "Pers.-Nr."),
+            ("employeeNumber", "Pers.-Nr."),
+            ("name.givenName", "Vorname"),
+            ("name.familyName", "Nachname"),
+        ]
+    );
+    // Set as it is, it reads the same.
+    let (without, _) = read(&*source).await;
+    let set = folder.open_with(&archive, Some(&own)).expect("an adapter");
+    assert_eq!(read(&*set).await.0, without);
+    // What was read is put away, and still says what its columns are called.
+    let mark = source.fingerprint().await.expect("a mark").expect("a mark");
+    source.done(&Watermark(mark)).await.expect("put away");
+    assert_eq!(folder.names(), Vec::<String>::new());
+    assert_eq!(source.own_mapping().await, Ok(Some(own)));
+    // Without an id nothing is read, but what is understood is told.
+    folder.put("people.csv", "Schuhe;Vorname\n39;Ada\n");
+    let partly = source.own_mapping().await.expect("a mapping");
+    let partly = partly.expect("a mapping").worker;
+    assert_eq!(partly.len(), 1);
+    assert_eq!(partly[0].from, "Vorname");
+    assert!(
+        source.worker_ids().await.is_ok(),
+        "what was read before stays"
+    );
+    assert!(source.units().await.is_err());
+}
+
+#[tokio::test]
 async fn a_spreadsheet_says_what_its_cells_show() {
     let folder = Folder::new();
     let date = r#"<c r="@" s="1"><v>43598</v></c>"#;

@@ -20,7 +20,7 @@ use store::{mapping::MappingVersion, source::Source};
 use super::{router::manages, words as source_words};
 use crate::{
     edge::{AppError, Posted, Visit, answer, id},
-    portal::mapping_in_force,
+    portal::{mapping_in_force, open_source},
     ui::{
         Badge, Banner, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, Look, PageHead,
         Textarea, Time, Tone,
@@ -53,6 +53,18 @@ struct Typed {
     workers: Vec<Row>,
     units: Vec<Row>,
     wrong: Vec<Violation>,
+}
+
+/// Where the lines come from that the form begins with.
+enum Origin {
+    /// A version that was set, or what was typed.
+    Told,
+    /// Kind or preset, by its name for people.
+    Brought(String),
+    /// The names of the fields.
+    Names,
+    /// There are none; with what came in the way of making some.
+    Nowhere(Option<erp_adapters::Error>),
 }
 
 /// What a try on real records gave.
@@ -160,15 +172,20 @@ impl Typed {
 pub async fn show(visit: Visit, Path(source): Path<String>) -> Result<Response, AppError> {
     manages(&visit)?;
     let id = SourceId(id(&source)?);
-    let (mapping, version) = in_force(&visit, id).await?;
-    page(visit, id, Typed::of(&mapping, version), None, None).await
+    let (mapping, version, origin) = in_force(&visit, id).await?;
+    // Whoever is to judge a mapping that nobody made wants to see what it does.
+    let tried = match origin {
+        Origin::Names => Some(try_out(&visit, id, &mapping).await?),
+        _ => None,
+    };
+    page(visit, id, Typed::of(&mapping, version), origin, tried, None).await
 }
 
 /// `GET /console/sources/{id}/mapping.json`: the mapping in force as a file.
 pub async fn export(visit: Visit, Path(source): Path<String>) -> Result<Response, AppError> {
     manages(&visit)?;
     let id = SourceId(id(&source)?);
-    let (mapping, _) = in_force(&visit, id).await?;
+    let (mapping, ..) = in_force(&visit, id).await?;
     let file = [(
         header::CONTENT_DISPOSITION,
         "attachment; filename=\"mapping.json\"",
@@ -176,10 +193,43 @@ pub async fn export(visit: Visit, Path(source): Path<String>) -> Result<Response
     Ok((file, Json(mapping)).into_response())
 }
 
-/// The mapping that is followed, and its version: 0 for the one that the kind brings.
-async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, u32), AppError> {
-    let (mapping, set) = mapping_in_force(&visit.portal.store, &visit.viewer, id).await?;
-    Ok((mapping, set.map_or(0, |set| set.version)))
+/// The mapping that is followed, its version, and where it comes from: 0 for one that nobody set.
+async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, u32, Origin), AppError> {
+    let (store, guard) = (&visit.portal.store, &visit.portal.site.guard);
+    let (mapping, set) = mapping_in_force(store, &visit.viewer, id).await?;
+    if let Some(set) = set {
+        return Ok((mapping, set.version, Origin::Told));
+    }
+    if !mapping.worker.is_empty() {
+        let source = store.source(&visit.viewer, id).await?;
+        return Ok((mapping, 0, Origin::Brought(bringer(&source))));
+    }
+    let made = async {
+        let adapter = open_source(store, guard, &visit.viewer, id).await?;
+        Ok::<_, AppError>(match adapter {
+            Ok(adapter) => adapter.own_mapping().await,
+            // It needs a mapping before it can be opened, which is what is about to be made.
+            Err(_) => Ok(None),
+        })
+    };
+    let made = match tokio::time::timeout(PATIENCE, made).await {
+        Ok(made) => made?,
+        Err(_) => Err(erp_adapters::Error::TimedOut { after: PATIENCE }),
+    };
+    Ok(match made {
+        Ok(Some(mapping)) => (mapping, 0, Origin::Names),
+        Ok(None) => (mapping, 0, Origin::Nowhere(None)),
+        Err(error) => (mapping, 0, Origin::Nowhere(Some(error))),
+    })
+}
+
+/// What brings the mapping of a source that has none of its own.
+fn bringer(source: &Source) -> String {
+    match source.settings.get("preset").map(|name| name.trim()) {
+        Some(name) if !name.is_empty() => erp_adapters::preset(&source.kind, name)
+            .map_or_else(|| name.to_owned(), |preset| preset.label),
+        _ => source_words::kind_label(&source.kind),
+    }
 }
 
 /// `POST /console/sources/{id}/mapping`
@@ -192,7 +242,7 @@ pub async fn set(
     let id = SourceId(id(&source)?);
     let home = format!("/console/sources/{id}");
     let store = &visit.portal.store;
-    in_force(&visit, id).await?;
+    mapping_in_force(store, &visit.viewer, id).await?;
     if let Some(text) = posted.filled("json") {
         let mut typed = Typed::posted(&posted);
         return match serde_json::from_str::<Mapping>(text) {
@@ -202,7 +252,7 @@ pub async fn set(
                     note: typed.note,
                     ..Typed::of(&mapping, version)
                 };
-                page(visit, id, typed, None, Some(Ok(()))).await
+                page(visit, id, typed, Origin::Told, None, Some(Ok(()))).await
             }
             Err(_) => {
                 typed.wrong = vec![Violation::BadFormat {
@@ -217,7 +267,7 @@ pub async fn set(
     if posted.ticked("try") && typed.workers.is_empty() {
         // Nobody can map fields that they have not seen.
         let tried = try_out(&visit, id, &erp_adapters::unmapped()).await?;
-        return page(visit, id, typed, Some(tried), None).await;
+        return page(visit, id, typed, Origin::Told, Some(tried), None).await;
     }
     let mapping = match typed.read() {
         Ok(mapping) => mapping,
@@ -228,7 +278,7 @@ pub async fn set(
     };
     if posted.ticked("try") {
         let tried = try_out(&visit, id, &mapping).await?;
-        return page(visit, id, typed, Some(tried), None).await;
+        return page(visit, id, typed, Origin::Told, Some(tried), None).await;
     }
     let set = store
         .set_mapping(&visit.viewer, id, typed.version, mapping, &typed.note)
@@ -237,7 +287,7 @@ pub async fn set(
         // What was typed stays; it was made from an older version.
         let problem = crate::edge::Problem::from(error);
         let told = words::problem(&problem).1;
-        return page(visit, id, typed, None, Some(Err(told))).await;
+        return page(visit, id, typed, Origin::Told, None, Some(Err(told))).await;
     }
     let done = "The mapping is set. The next run reads everything and follows it.";
     answer(
@@ -252,7 +302,7 @@ pub async fn set(
 }
 
 async fn refused(visit: Visit, id: SourceId, typed: Typed) -> Result<Response, AppError> {
-    let response = page(visit, id, typed, None, None).await?;
+    let response = page(visit, id, typed, Origin::Told, None, None).await?;
     Ok(super::form::with_status(response, true))
 }
 
@@ -285,6 +335,7 @@ async fn page(
     visit: Visit,
     id: SourceId,
     typed: Typed,
+    origin: Origin,
     tried: Option<Outcome>,
     told: Option<Result<(), String>>,
 ) -> Result<Response, AppError> {
@@ -314,6 +365,11 @@ async fn page(
                     <PageHead title="Mapping" sentence=format!("Which field of {} becomes what here. Nothing is set before you say so.", source.name)>
                         <LinkButton text="Export" href=file icon=Some(crate::ui::Glyph::Download) />
                     </PageHead>
+                    {beginning(&origin, &typed).map(|(title, tone, text)| view! {
+                        <div class="page__notice">
+                            <Banner title=title tone=tone>{text}</Banner>
+                        </div>
+                    })}
                     {told.map(|told| view! {
                         <div class="page__notice">
                             <Banner title=told.0 tone=told.1>{told.2}</Banner>
@@ -332,6 +388,48 @@ async fn page(
             }
         })
         .await
+}
+
+/// Where the lines come from, and what that means: title, tone and text of a banner.
+fn beginning(origin: &Origin, typed: &Typed) -> Option<(String, Tone, String)> {
+    const UNTIL: &str = "Runs follow these lines until a mapping is set. Setting them, changed or not, makes version 1.";
+    let has_id = typed
+        .workers
+        .iter()
+        .any(|row| row.target == Target::Id.name());
+    Some(match origin {
+        Origin::Told => return None,
+        Origin::Brought(what) => (
+            format!("These lines come with {what}"),
+            Tone::Info,
+            UNTIL.to_owned(),
+        ),
+        Origin::Names if has_id => (
+            "Made from the names of the columns".to_owned(),
+            Tone::Info,
+            format!("{UNTIL} A column whose name is not understood is not read."),
+        ),
+        Origin::Names => (
+            "No column is called like an employee number".to_owned(),
+            Tone::Warning,
+            "The other names were understood as below. Say which column is the id and set the mapping; nothing can be read before."
+                .to_owned(),
+        ),
+        Origin::Nowhere(None) => (
+            "There is no mapping yet".to_owned(),
+            Tone::Info,
+            "Nothing can be read before one is set. Try on real records shows which fields there are."
+                .to_owned(),
+        ),
+        Origin::Nowhere(Some(error)) => {
+            let (what, todo) = source_words::trouble(error);
+            (
+                "The names of the fields could not be read".to_owned(),
+                Tone::Warning,
+                format!("{what} {todo}"),
+            )
+        }
+    })
 }
 
 fn form(home: &str, typed: &Typed) -> AnyView {
