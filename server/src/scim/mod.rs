@@ -15,7 +15,7 @@ use domain::scim::{Filter, GROUP, ResourceType, TYPES, USER, Wanted, clean, oper
 use serde_json::{Value, json};
 use store::{
     Error,
-    scim::{Found, PAGE_MAX, Refused, Resource, Search},
+    scim::{Found, LOOKED_THROUGH, PAGE_MAX, Refused, Resource, Search},
 };
 use uuid::Uuid;
 
@@ -225,6 +225,7 @@ async fn find(
         sort: ask.sort,
         start: ask.start,
         count: ask.count.min(PAGE_MAX),
+        look_through: LOOKED_THROUGH,
     };
     let store = &server.portal.store;
     let Found { total, resources } = store

@@ -11,7 +11,7 @@ use domain::{
 use serde_json::{Value, json};
 use store::{
     Error,
-    scim::{KIND, Refused, Resource, Search},
+    scim::{KIND, LOOKED_THROUGH, Refused, Resource, Search},
     source::NewSource,
 };
 use support::World;
@@ -304,6 +304,7 @@ async fn a_filter_finds_by_index_what_it_finds_by_looking() {
                 sort: None,
                 start: 1,
                 count: 3,
+                look_through: LOOKED_THROUGH,
             };
             let found = world
                 .store
@@ -337,6 +338,41 @@ async fn a_filter_finds_by_index_what_it_finds_by_looking() {
             assert_eq!(count(by_index).await, expected, "{by_index}");
             assert_eq!(count(by_looking).await, expected, "{by_looking}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_index_knows_is_looked_for_among_so_many_and_no_more() {
+    support::everywhere(async |world| {
+        let source = pushed(world, "Pushed").await;
+        for name in ["ada", "bob", "cy"] {
+            let body = json!({ "userName": name, "title": "Analyst" });
+            create(world, source, body).await.unwrap();
+        }
+        let search = async |filter: Option<&str>, look_through| {
+            let search = Search {
+                kinds: vec![&USER],
+                filter: filter.map(|filter| Filter::parse(filter).unwrap()),
+                sort: None,
+                start: 1,
+                count: 10,
+                look_through,
+            };
+            let store = &world.store;
+            let found = store.scim_search(&SYSTEM, source, &search).await;
+            found.map(|found| found.total)
+        };
+        let by_title = Some("title eq \"Analyst\"");
+        assert_eq!(search(by_title, 3).await.unwrap(), 3);
+        let Err(Refused::Scim(refusal)) = search(by_title, 2).await else {
+            panic!("three are more than two")
+        };
+        assert_eq!(refusal.code, Code::TooMany);
+        assert!(refusal.detail.contains("more than 2"), "{}", refusal.detail);
+        // Whatever an index answers, and everything in its own order, has no such limit.
+        assert_eq!(search(Some("userName eq \"bob\""), 0).await.unwrap(), 1);
+        assert_eq!(search(None, 0).await.unwrap(), 3);
     })
     .await;
 }

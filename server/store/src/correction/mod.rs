@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
-    Action, Attribute, Audience, CorrectionId, EmployeeId, Role, Roles, SourceId, Value, Viewer,
+    Attribute, Audience, CorrectionId, EmployeeId, SourceId, Value, Viewer,
     correction::{self, Approver, Corrections, NOTE_MAX, REASON_MAX, State, Step},
     text,
 };
@@ -24,21 +24,20 @@ use crate::{
     Error, Page, Result, Store, audit,
     change::Change,
     db,
-    people::{self, ErpRecord, PersonCard},
+    people::{self, PersonCard},
     policy,
-    shown::{self, Sourcing, Whom},
 };
+
+mod decides;
+mod outbox;
+
+pub(crate) use outbox::confirm;
+pub use outbox::{Again, Due};
 
 /// Corrections in a page.
 const PAGE: usize = 50;
 /// Rows that are looked at in one go while a page is filled.
 const BATCH: usize = 500;
-/// Most corrections that a worker takes at once.
-const TAKEN_AT_ONCE: usize = 20;
-/// How long a worker has for one value before another may send it again. Longer than any adapter waits.
-const LEASE: TimeDelta = TimeDelta::minutes(5);
-/// Most approvers who are named to the person.
-const APPROVERS_NAMED: usize = 5;
 
 /// A correction as those concerned see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,30 +155,6 @@ impl Of {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
-}
-
-/// A value that is to be sent to its source now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// Which correction.
-    pub id: CorrectionId,
-    /// Where to.
-    pub source: SourceId,
-    /// About whom there.
-    pub external_id: String,
-    /// Which value.
-    pub attribute: Attribute,
-    /// What it is to be.
-    pub value: Value,
-}
-
-/// What to do about a value that could not be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    /// Give up: it would not go better the next time.
-    Never,
-    /// Try again, not before so long.
-    After(TimeDelta),
 }
 
 /// A row of the table.
@@ -591,173 +566,6 @@ impl Store {
         self.correction(viewer, id).await
     }
 
-    /// Takes the values that are due, at most twenty, so that nobody else sends
-    /// them for the next minutes. Needs `ManageSources`.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
-    pub async fn take_due_corrections(&self, viewer: &Viewer) -> Result<Vec<Due>> {
-        self.allow(viewer, Action::ManageSources)?;
-        let due = "state = 'accepted' AND due_at <= $1";
-        let now = self.now();
-        // Mostly there is none: nobody is kept from writing to find that out.
-        let any = format!("SELECT 1 FROM corrections WHERE {due} LIMIT 1");
-        let any = self
-            .db()
-            .query_one_raw(db::sql(self.db(), any, [now.into()]))
-            .await?;
-        if any.is_none() {
-            return Ok(Vec::new());
-        }
-        let change = self.change().await?;
-        let ask = format!(
-            "SELECT {ROW} FROM corrections c WHERE {due} ORDER BY due_at, id LIMIT {TAKEN_AT_ONCE}{}",
-            db::for_update(&change.tx)
-        );
-        let rows = change
-            .tx
-            .query_all_raw(db::sql(&change.tx, ask, [now.into()]))
-            .await?;
-        let mut taken = Vec::new();
-        for one in &rows {
-            let row = row(one)?;
-            let update = "UPDATE corrections SET due_at = $2, tries = tries + 1 WHERE id = $1";
-            let values = [row.id.0.into(), (change.at + LEASE).into()];
-            change
-                .tx
-                .execute_raw(db::sql(&change.tx, update, values))
-                .await?;
-            taken.push(Due {
-                id: row.id,
-                source: row.source,
-                external_id: row.external_id,
-                attribute: row.attribute,
-                value: row.value,
-            });
-        }
-        change.commit().await?;
-        Ok(taken)
-    }
-
-    /// Notes that the source took a value. One that was confirmed or superseded
-    /// meanwhile stays so. Needs `ManageSources`.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
-    pub async fn correction_written(&self, viewer: &Viewer, id: CorrectionId) -> Result<()> {
-        let set = "written_at = $4, due_at = NULL, trouble = NULL, trouble_text = NULL";
-        self.worked(viewer, id, Step::Wrote, set, None).await
-    }
-
-    /// Notes that nothing can write a value: somebody has to mend it in the
-    /// source. Needs `ManageSources`.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
-    pub async fn correction_by_hand(&self, viewer: &Viewer, id: CorrectionId) -> Result<()> {
-        let set = "due_at = NULL, trouble = NULL, trouble_text = NULL";
-        self.worked(viewer, id, Step::CannotWrite, set, None).await
-    }
-
-    /// Notes that a value could not be written, and why; it is tried again with
-    /// longer and longer waits, five times in all, unless that would be of no use.
-    /// Needs `ManageSources`.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`], [`crate::Error::Db`].
-    pub async fn correction_not_written(
-        &self,
-        viewer: &Viewer,
-        id: CorrectionId,
-        trouble: Trouble,
-        again: Again,
-    ) -> Result<()> {
-        self.allow(viewer, Action::ManageSources)?;
-        let row = find(self.db(), id).await?;
-        let wait = match again {
-            Again::Never => None,
-            Again::After(least) => correction::wait(row.tries).map(|wait| wait.max(least)),
-        };
-        let Some(wait) = wait else {
-            let set = "due_at = NULL, trouble = $5, trouble_text = $6";
-            return self
-                .worked(viewer, id, Step::GiveUp, set, Some(trouble))
-                .await;
-        };
-        let change = self.change().await?;
-        let update = "UPDATE corrections SET due_at = $2, trouble = $3, trouble_text = $4
-            WHERE id = $1 AND state = 'accepted'";
-        let values = [
-            id.0.into(),
-            (change.at + wait).into(),
-            trouble.code.into(),
-            trouble.text.into(),
-        ];
-        change
-            .tx
-            .execute_raw(db::sql(&change.tx, update, values))
-            .await?;
-        change.commit().await
-    }
-
-    /// A step of the worker's.
-    async fn worked(
-        &self,
-        viewer: &Viewer,
-        id: CorrectionId,
-        step: Step,
-        set: &str,
-        trouble: Option<Trouble>,
-    ) -> Result<()> {
-        self.allow(viewer, Action::ManageSources)?;
-        let mut change = self.change().await?;
-        let row = find(&change.tx, id).await?;
-        let mut detail = detail(&row);
-        let mut values: Vec<sea_orm::Value> = Vec::new();
-        if let Some(trouble) = trouble {
-            detail["trouble"] = trouble.code.as_str().into();
-            values.extend([trouble.code.into(), trouble.text.into()]);
-        }
-        match moved(&change, &row, step, set, values).await {
-            // The source was read meanwhile, and that decided it.
-            Err(Error::Conflict(_)) => return Ok(()),
-            other => other?,
-        }
-        let action = match step {
-            Step::Wrote => "correction.written",
-            Step::CannotWrite => "correction.by_hand",
-            _ => "correction.failed",
-        };
-        change.record(viewer, action, audit::person(row.employee), detail);
-        change.commit().await
-    }
-
-    /// Who may propose: a person, about themselves.
-    fn proposer(&self, viewer: &Viewer) -> Result<EmployeeId> {
-        let me = viewer.id().ok_or(Error::NotFound)?;
-        self.allow_about(viewer, me, Action::ProposeCorrections)?;
-        Ok(me)
-    }
-
-    /// Whether the viewer decides about corrections of somebody's attribute: by
-    /// role or place, by the policy, and only what they may see.
-    fn decides(
-        &self,
-        viewer: &Viewer,
-        policy: &Corrections,
-        whose: EmployeeId,
-        attribute: Attribute,
-    ) -> bool {
-        let Some(id) = viewer.id() else { return false };
-        let relation = self.relation(viewer, whose);
-        let direct = self.chart().chart.manager(whose) == Some(id);
-        viewer.may(relation, Action::DecideCorrections)
-            && viewer.may(relation, Action::reading(attribute.spec().audience))
-            && policy
-                .approver(attribute)
-                .is(viewer.roles(), relation, direct)
-    }
-
     fn concerns(&self, viewer: &Viewer, policy: &Corrections, row: &Row) -> bool {
         viewer.id() == Some(row.employee)
             || self.decides(viewer, policy, row.employee, row.attribute)
@@ -835,88 +643,6 @@ impl Store {
             );
         }
         change.commit().await
-    }
-
-    async fn prospects(
-        &self,
-        conn: &impl ConnectionTrait,
-        me: EmployeeId,
-    ) -> Result<BTreeMap<Attribute, Prospect>> {
-        let sourcing = Sourcing::load(conn).await?;
-        let mut facts = shown::facts(conn, &sourcing, Whom::These(&[me]), false).await?;
-        let facts = facts.pop().ok_or(Error::NotFound)?;
-        let policy: Corrections = policy::in_force(conn).await?;
-        let sources = sources(conn).await?;
-        let ask = "SELECT id, attribute FROM corrections WHERE employee_id = $1 AND open";
-        let mut open = BTreeMap::new();
-        for row in conn
-            .query_all_raw(db::sql(conn, ask, [me.0.into()]))
-            .await?
-        {
-            let attribute: String = row.try_get_by_index(1)?;
-            open.insert(attribute, CorrectionId(row.try_get_by_index(0)?));
-        }
-        let mut deciding = BTreeMap::new();
-        for approver in Approver::ALL {
-            deciding.insert(approver, self.approvers(conn, me, approver).await?);
-        }
-        let mut prospects = BTreeMap::new();
-        for attribute in Attribute::ALL.iter().copied() {
-            let verdict = sourcing.value(&facts, attribute);
-            let Some(erp) = verdict.erp else { continue };
-            if verdict.resolved.editable || !correction::can_be_said(attribute) {
-                continue;
-            }
-            let (source_name, source_kind) = sources.get(&erp.source).cloned().unwrap_or_default();
-            let approver = policy.approver(attribute);
-            prospects.insert(
-                attribute,
-                Prospect {
-                    says: erp.value.filter(|value| !value.is_empty()),
-                    source: erp.source,
-                    source_name,
-                    source_kind,
-                    rule: verdict.resolved.rule.id,
-                    approver,
-                    approvers: deciding.get(&approver).cloned().unwrap_or_default(),
-                    open: open.get(attribute.name()).copied(),
-                },
-            );
-        }
-        Ok(prospects)
-    }
-
-    /// Some of those who would decide about somebody's values, by name.
-    async fn approvers(
-        &self,
-        conn: &impl ConnectionTrait,
-        whose: EmployeeId,
-        approver: Approver,
-    ) -> Result<Vec<PersonCard>> {
-        let chart = self.chart();
-        let ids: Vec<EmployeeId> = match approver {
-            Approver::Nobody => Vec::new(),
-            Approver::Manager => chart.chart.manager(whose).into_iter().collect(),
-            Approver::Chain => chart.chart.chain(whose).take(APPROVERS_NAMED).collect(),
-            Approver::HrOfUnit => {
-                let ask = "SELECT a.employee_id, a.roles FROM accounts a JOIN employees e ON e.id = a.employee_id
-                    WHERE e.active AND a.employee_id <> $1 AND a.roles LIKE '%hr%' ORDER BY e.sort_name, e.id";
-                let rows = conn
-                    .query_all_raw(db::sql(conn, ask, [whose.0.into()]))
-                    .await?;
-                let mut ids = Vec::new();
-                for row in rows {
-                    let roles: String = row.try_get_by_index(1)?;
-                    if Roles::parse(&roles).has(Role::Hr) {
-                        ids.push(EmployeeId(row.try_get_by_index(0)?));
-                    }
-                }
-                ids.truncate(APPROVERS_NAMED);
-                ids
-            }
-        };
-        let cards = people::cards(conn, ids.iter().copied()).await?;
-        Ok(ids.iter().filter_map(|id| cards.get(id).cloned()).collect())
     }
 }
 
@@ -1000,99 +726,4 @@ async fn put(
         0 => Err(Error::Conflict("already_decided")),
         _ => Ok(()),
     }
-}
-
-/// What a whole read of `source` that began at `begun` means for its open
-/// corrections. Called at the end of a run, in the transaction that ends it:
-/// nobody sees the ERP's new value beside a correction that is still on its way
-/// there.
-pub(crate) async fn confirm(
-    change: &mut Change<'_>,
-    viewer: &Viewer,
-    source: SourceId,
-    begun: DateTime<Utc>,
-) -> Result<()> {
-    let ask = format!(
-        "SELECT {ROW}, r.record, r.changed, r.active AS record_active FROM corrections c
-        LEFT JOIN erp_records r ON r.source_id = c.source_id AND r.external_id = c.external_id
-            AND r.employee_id = c.employee_id
-        WHERE c.open AND c.source_id = $1"
-    );
-    let rows = change
-        .tx
-        .query_all_raw(db::sql(&change.tx, ask, [source.0.into()]))
-        .await?;
-    for found in rows {
-        let row = row(&found)?;
-        let active = found.try_get::<Option<bool>>("", "record_active")? == Some(true);
-        let record: Option<String> = found.try_get("", "record")?;
-        let changed: Option<String> = found.try_get("", "changed")?;
-        let (next, trouble, said) = match record.zip(changed) {
-            Some((record, changed)) if active => {
-                let record = ErpRecord::decode(&record, &changed)?;
-                let now = says(&change.tx, source, &record, row.attribute).await?;
-                let after_writing = row.written_at.is_some_and(|written| written < begun);
-                let next = correction::heard(
-                    row.state,
-                    row.was.as_ref(),
-                    &row.value,
-                    now.as_ref(),
-                    after_writing,
-                );
-                let trouble = match next {
-                    State::Failed => Some("not_kept"),
-                    State::Superseded => Some("other_value"),
-                    _ => None,
-                };
-                (next, trouble, now.filter(|_| next == State::Superseded))
-            }
-            _ => (State::Superseded, Some("gone"), None),
-        };
-        if next == row.state {
-            continue;
-        }
-        let said = said.as_ref().map(serde_json::to_string).transpose()?;
-        let set = "due_at = NULL, trouble = $5, trouble_text = NULL, said = $6";
-        let values = [trouble.into(), said.into()];
-        match put(&change.tx, &row, next, change.at, set, values).await {
-            // Decided in this very moment: the next read tells.
-            Err(Error::Conflict(_)) => continue,
-            other => other?,
-        }
-        let action = match next {
-            State::Confirmed => "correction.confirmed",
-            State::Failed => "correction.failed",
-            _ => "correction.superseded",
-        };
-        let mut detail = detail(&row);
-        if let Some(trouble) = trouble {
-            detail["trouble"] = trouble.into();
-        }
-        change.record(viewer, action, audit::person(row.employee), detail);
-    }
-    Ok(())
-}
-
-/// What a record says of an attribute, in the form in which a proposal is kept.
-async fn says(
-    tx: &DatabaseTransaction,
-    source: SourceId,
-    record: &ErpRecord,
-    attribute: Attribute,
-) -> Result<Option<Value>> {
-    let said = if attribute == Attribute::Department {
-        let Some(unit) = &record.worker.unit else {
-            return Ok(None);
-        };
-        let ask = "SELECT name FROM units WHERE source_id = $1 AND external_id = $2";
-        let values = [source.0.into(), unit.as_str().into()];
-        match tx.query_one_raw(db::sql(tx, ask, values)).await? {
-            Some(row) => Some(row.try_get_by_index::<String>(0)?.into()),
-            None => None,
-        }
-    } else {
-        record.worker.attributes.get(&attribute).cloned().flatten()
-    };
-    // What a source says in a form that is not the catalogue's stays as it is.
-    Ok(said.map(|said| attribute.check(said.clone()).unwrap_or(said)))
 }
