@@ -1,7 +1,9 @@
 """The built program on an empty data folder and a free port, as the ERP tests use it. Needs OPTIMUS_BIN."""
 
+import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,12 +26,12 @@ def check(what, got, wanted):
 
 
 class Portal:
-    def __init__(self, folder):
+    def __init__(self, folder, hosts="127.0.0.1"):
         with socket.create_server(("127.0.0.1", 0)) as free:
             listen = f"127.0.0.1:{free.getsockname()[1]}"
         self.url, self.token, self.process = f"http://{listen}", None, None
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPTIMUS_")}
-        self.env = inherited | {"OPTIMUS_LISTEN": listen, "OPTIMUS_DATA_DIR": str(folder), "OPTIMUS_ERP_HOSTS": "127.0.0.1"}
+        self.env = inherited | {"OPTIMUS_LISTEN": listen, "OPTIMUS_DATA_DIR": str(folder), "OPTIMUS_ERP_HOSTS": hosts}
         self.folder = folder
 
     def command(self, *args, stdin=""):
@@ -97,3 +99,40 @@ class Portal:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 sys.exit("the portal did not obey SIGTERM")
+
+
+class Person:
+    """Somebody in a browser of their own: pages, forms, and the API with the same cookie."""
+
+    def __init__(self, portal):
+        self.portal, self.cookie = portal, ""
+
+    def ask(self, method, path, body, kind):
+        address = self.portal.url.removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=60)
+        headers = {"Cookie": self.cookie, "Sec-Fetch-Site": "same-origin"} | ({"Content-Type": kind} if body is not None else {})
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        for cookie in answer.headers.get_all("Set-Cookie") or []:
+            if cookie.startswith("__Host-optimus="):
+                self.cookie = cookie.split(";")[0]
+        text = answer.read().decode()
+        connection.close()
+        if answer.status >= 400:
+            sys.exit(f"{method} {path}: {answer.status} {text[:500]}")
+        return text
+
+    def form(self, path, **fields):
+        return self.ask("POST", path, urllib.parse.urlencode(fields), "application/x-www-form-urlencoded")
+
+    def rest(self, method, path, body=None):
+        text = self.ask(method, f"/api/v1{path}", None if body is None else json.dumps(body), "application/json")
+        return json.loads(text)
+
+
+def member(portal, root, employee):
+    """An employee who was invited and chose a password."""
+    page = root.form(f"/console/people/{employee}/invite", x="y")
+    person = Person(portal)
+    person.form(re.search(r"/invitations/[\w-]+", page).group(), password="thimble-orbit-walnut-fjord-9")
+    return person
