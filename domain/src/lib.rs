@@ -13,6 +13,7 @@ pub mod correction;
 pub mod delegation;
 pub mod erp;
 pub mod ids;
+pub mod leaving;
 pub mod mapping;
 pub mod org;
 pub mod password;

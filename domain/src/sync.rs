@@ -131,6 +131,16 @@ pub fn name_and_birth(worker: &Worker) -> Option<String> {
 }
 
 impl Known {
+    /// Whether there is nobody whom a worker could be.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_external_id.is_empty()
+            && self.by_other_id.is_empty()
+            && self.by_number.is_empty()
+            && self.by_mail.is_empty()
+            && self.by_name_and_birth.is_empty()
+    }
+
     /// [`Known::correlate_by`] the number and the mail address.
     #[must_use]
     pub fn correlate(&self, worker: &Worker) -> Match {
@@ -473,14 +483,39 @@ pub struct Tally {
     pub attributes: BTreeMap<Attribute, u64>,
 }
 
+/// Whether `count` of `of` are more than `percent` lets through. Up to `free`
+/// always pass, and a share of 100 stops nothing.
+const fn over(count: u64, of: u64, percent: u8, free: u64) -> bool {
+    percent < 100 && count > free && count * 100 > of * percent as u64
+}
+
 impl Limits {
+    /// What stops nothing.
+    pub const LIFTED: Self = Self {
+        leavers: 100,
+        joiners: 100,
+        movers: 100,
+        changed: 100,
+        attribute: 100,
+        undecided: 100,
+        faults: 100,
+        four_eyes: false,
+    };
+
+    /// Whether so many leavers of so many people are more than may go without
+    /// being asked about. One always may.
+    #[must_use]
+    pub const fn too_many_leavers(&self, leavers: u64, people: u64) -> bool {
+        over(leavers, people, self.leavers, 1)
+    }
+
     /// The limits that a plan goes over, the gravest first.
     #[must_use]
     pub fn exceeded(&self, tally: &Tally) -> Vec<Exceeded> {
         let Tally { active, totals, .. } = tally;
         let mut exceeded = Vec::new();
         let mut ask = |limit, attribute, count: u64, of: u64, percent: u8, free: u64| {
-            if percent < 100 && count > free && count * 100 > of * u64::from(percent) {
+            if over(count, of, percent, free) {
                 exceeded.push(Exceeded {
                     limit,
                     attribute,

@@ -13,13 +13,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Action, Attribute, EmployeeId, RunId, SourceId, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
-    sync::{Doubt, Exceeded, Limit, Step, StepKind, Totals},
+    sync::{Doubt, Exceeded, Limit, Limits, Step, StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Error, Event, Page, Result, Store, db, people, source};
+use crate::{Error, Event, Page, Result, Store, db, people, scim, source};
 
 pub mod ahead;
 mod apply;
@@ -241,7 +241,7 @@ impl Store {
     pub async fn begin_run(&self, viewer: &Viewer, source: SourceId, dry_run: bool) -> Result<Run> {
         self.allow(viewer, Action::ManageSources)?;
         let find = "SELECT name, leaver_percent, limits, paused_since,
-                EXISTS (SELECT 1 FROM runs r WHERE r.source_id = sources.id AND r.phase = 'done')
+                EXISTS (SELECT 1 FROM runs r WHERE r.source_id = sources.id AND r.phase = 'done'), kind
             FROM sources WHERE id = $1";
         let row = self
             .db()
@@ -277,7 +277,11 @@ impl Store {
         };
         let paused: Option<DateTime<Utc>> = row.try_get_by_index(3)?;
         let standing = Standing {
-            limits: source::limits(row.try_get_by_index(1)?, row.try_get_by_index(2)?),
+            // A push is over before it is answered: it holds back whom it would have to ask about.
+            limits: match row.try_get_by_index::<String>(5)?.as_str() {
+                scim::KIND => Limits::LIFTED,
+                _ => source::limits(row.try_get_by_index(1)?, row.try_get_by_index(2)?),
+            },
             paused: paused.is_some(),
             first: !row.try_get_by_index::<bool>(4)?,
         };

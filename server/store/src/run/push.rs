@@ -9,7 +9,7 @@ use domain::{
 use sea_orm::ConnectionTrait as _;
 use tokio::time::{Duration, sleep};
 
-use super::{Phase, Read, Run, live::Work, plan::IN_MAX};
+use super::{Read, Run, live::Work, plan::IN_MAX};
 use crate::{Error, Result, Store, db, source::Decision};
 
 /// How often a push asks again while another process has the source.
@@ -21,7 +21,8 @@ impl Store {
     /// Takes in what a source says of some people, as a run that is over when
     /// this comes back; none where there is nothing to do. Of the units, those
     /// of the workers come to the ones there are. Everybody else stays as they
-    /// are, so limits and shares mean nothing here: the run asks nobody.
+    /// are, so limits and shares mean nothing here: the run asks nobody. Who may
+    /// leave by it is told before ([`Store::hold_back`]).
     ///
     /// # Errors
     /// [`Error::Busy`] while another process pushes, [`Error::NotFound`].
@@ -32,6 +33,9 @@ impl Store {
         workers: Vec<Worker>,
         faults: Vec<Fault>,
     ) -> Result<Option<Run>> {
+        if workers.is_empty() {
+            return Ok(None);
+        }
         let mut work = Work::default();
         let concerned = self.concerned(source, &workers).await?;
         self.load_some(source, Some(&concerned), &mut work).await?;
@@ -92,15 +96,16 @@ impl Store {
                 });
             }
         }
-        let gone = |id: &String| {
-            let mut told = workers.iter().filter(|worker| worker.external_id == *id);
-            told.any(|worker| !worker.active)
-        };
+        let gone: HashSet<_> = workers
+            .iter()
+            .filter(|worker| !worker.active)
+            .map(|worker| &worker.external_id)
+            .collect();
         let present: HashSet<String> = work
             .held
             .keys()
             .chain(work.pending.keys())
-            .filter(|id| !gone(id))
+            .filter(|id| !gone.contains(id))
             .cloned()
             .collect();
         *self.live(run.id).await?.work.lock().await = work;
@@ -108,10 +113,7 @@ impl Store {
             .await?;
         self.read_page(viewer, run.id, Read { workers, faults })
             .await?;
-        let planned = self.plan_run(viewer, run.id, Some(present)).await?;
-        if planned.phase == Phase::Waiting {
-            self.approve_run(viewer, run.id).await?;
-        }
+        self.plan_run(viewer, run.id, Some(present)).await?;
         while self.apply_run(viewer, run.id).await? > 0 {}
         self.end_run(viewer, run.id, None).await
     }

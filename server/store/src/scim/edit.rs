@@ -120,7 +120,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a resource. A user has left by that: every sign-in ends at once.
+    /// Deletes a resource. A user has left by that: every sign-in ends at once,
+    /// unless they are held back as one of too many ([`Store::leavers`]).
     ///
     /// # Errors
     /// Those of [`Store::scim_replace`].
@@ -142,7 +143,8 @@ impl Store {
         if *kind == USER {
             let mut gone = self.worker_of(source, &before).await?.0;
             gone.active = false;
-            self.push(viewer, source, vec![gone], Vec::new()).await?;
+            let gone = self.hold_back(viewer, source, vec![gone]).await?;
+            self.push(viewer, source, gone, Vec::new()).await?;
         }
         let mut change = self.change().await?;
         let delete = "UPDATE scim_resources SET deleted_at = $2, changed_at = $2, body = '{}', faults = '[]', manager = NULL

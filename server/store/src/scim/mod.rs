@@ -17,11 +17,13 @@ use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{Error, db};
 
+mod brake;
 mod edit;
 mod person;
 mod resource;
 mod token;
 
+pub use brake::{Fate, Leaver, Waiting, Which};
 pub use resource::{Found, LOOKED_THROUGH, Resource, Search};
 pub use token::Token;
 

@@ -85,6 +85,7 @@ impl Store {
             workers.push(worker);
             faults.extend(more);
         }
+        let workers = self.hold_back(viewer, source, workers).await?;
         self.push(viewer, source, workers, faults).await?;
         if has_photo {
             self.put_pushed_photo(viewer, source, user).await?;
