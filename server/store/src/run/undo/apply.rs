@@ -1,0 +1,203 @@
+//! Writes what an undo does: chunk by chunk, then what comes after the last.
+
+use domain::{Viewer, sync::Totals};
+use sea_orm::{ConnectionTrait, Value};
+use serde_json::json;
+
+use super::{
+    super::{
+        Live, Phase, Run, RunFinding,
+        apply::{gone_everywhere, people_of, write_places, write_records},
+        live::Work,
+        plan::IN_MAX,
+        write_history, write_run,
+    },
+    plan::{Scope, Undone},
+    units::put_units_back,
+};
+use crate::{
+    Error, Event, Result, Store, account, audit,
+    change::Change,
+    db,
+    history::{self, Why},
+    shown, source,
+};
+
+impl Store {
+    /// Writes a chunk; answers whether anybody has another place in the chart.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    pub(super) async fn put_back(
+        &self,
+        viewer: &Viewer,
+        live: &Live,
+        work: &Work,
+        scope: &Scope,
+        chunk: Undone,
+        first: u64,
+        change: &mut Change<'_>,
+    ) -> Result<bool> {
+        let (tx, at) = (&change.tx, change.at);
+        let why = Why::Undo(live.id);
+        let moved = !(chunk.places.is_empty() && chunk.joiners.is_empty());
+        let places = chunk.places.into_iter().map(|(id, place)| place.row(id));
+        write_places(tx, places.collect()).await?;
+        let (mut back, mut removed) = (Vec::new(), Vec::new());
+        for (external_id, record) in chunk.records {
+            match record {
+                None => removed.push(external_id),
+                Some((employee, record)) => back.push([
+                    live.source.0.into(),
+                    external_id.into(),
+                    employee.0.into(),
+                    record.record.worker.works_on(scope.today).into(),
+                    record.digest.into(),
+                    record.text.into(),
+                    record.changed.into(),
+                    record.photo_wanted.into(),
+                    record
+                        .record
+                        .worker
+                        .turns_after(scope.today)
+                        .map(|day| day.to_string())
+                        .into(),
+                    record.run.into(),
+                ]),
+            }
+        }
+        write_records(tx, back).await?;
+        for removed in removed.chunks(IN_MAX) {
+            let delete = format!(
+                "DELETE FROM erp_records WHERE source_id = $1 AND external_id IN ({})",
+                db::places(2, removed.len())
+            );
+            let ids = removed.iter().map(|id| id.as_str().into());
+            let values = std::iter::once(live.source.0.into()).chain(ids);
+            tx.execute_raw(db::sql(tx, delete, values)).await?;
+        }
+        db::bulk(tx, chunk.forget, |rows| {
+            format!("DELETE FROM manager_history WHERE (employee_id, from_at) IN (VALUES {rows})")
+        })
+        .await?;
+        db::bulk(tx, chunk.reopen, |rows| {
+            format!(
+                "UPDATE manager_history SET to_at = NULL FROM (VALUES {rows}) AS v
+                WHERE manager_history.employee_id = v.column1 AND manager_history.to_at = v.column2"
+            )
+        })
+        .await?;
+        write_history(tx, chunk.ended, chunk.begun).await?;
+        self.write_relations(tx, live.source, work, chunk.relations, at)
+            .await?;
+
+        let external: Vec<_> = chunk.joiners.iter().map(|(_, id)| id.clone()).collect();
+        for external in external.chunks(IN_MAX) {
+            let update = format!(
+                "UPDATE erp_records SET active = FALSE, run_id = $1 WHERE source_id = $2 AND external_id IN ({})",
+                db::places(3, external.len())
+            );
+            let ids = external.iter().map(|id| id.as_str().into());
+            let values = [live.id.0.into(), live.source.0.into()];
+            tx.execute_raw(db::sql(tx, update, values.into_iter().chain(ids)))
+                .await?;
+        }
+        let ids: Vec<_> = chunk.joiners.iter().map(|(id, _)| *id).collect();
+        let gone = gone_everywhere(tx, &ids, at).await?;
+        account::end_all_sign_ins(tx, &gone, at).await?;
+        let mut turns = chunk.turns;
+        turns.extend(history::of_leaving(&gone, live.source)?);
+
+        for places in chunk.done.chunks(IN_MAX) {
+            let mark = format!(
+                "UPDATE run_journal SET undone_by = $1 WHERE run_id = $2 AND place IN ({})",
+                db::places(3, places.len())
+            );
+            let values = [live.id.0.into(), scope.undone.0.into()];
+            let places = places.iter().map(|place| (*place).into());
+            tx.execute_raw(db::sql(tx, mark, values.into_iter().chain(places)))
+                .await?;
+        }
+        let steps = (first..).zip(&chunk.steps).map(|(place, step)| {
+            Ok([
+                live.id.0.into(),
+                i64::try_from(place).unwrap_or(i64::MAX).into(),
+                serde_json::to_string(step)?.into(),
+                step.employee.map(|id| id.0).into(),
+            ])
+        });
+        let steps = steps.collect::<Result<Vec<[Value; 4]>>>()?;
+        db::bulk(tx, steps, |rows| {
+            format!("INSERT INTO run_steps (run_id, place, step, employee_id) VALUES {rows}")
+        })
+        .await?;
+        history::write(tx, turns, at, why, viewer.id()).await?;
+        shown::reshow(tx, &chunk.shown).await?;
+        let mut totals = Totals::default();
+        for step in &chunk.steps {
+            totals.count(step.kind);
+        }
+        if !chunk.steps.is_empty() {
+            let last = first + chunk.steps.len() as u64;
+            let detail = json!({
+                "run": live.id,
+                "undoes": scope.undone,
+                "steps": [first + 1, last],
+                "totals": totals,
+            });
+            change.record(viewer, "run.applied", source::subject(live.source), detail);
+        }
+        for (employee, external_id) in chunk.joiners {
+            if gone.contains(&employee) {
+                let detail = json!({
+                    "run": live.id,
+                    "source": live.source,
+                    "external_id": external_id,
+                });
+                change.record(viewer, "person.left", audit::person(employee), detail);
+                change.tell(Event::SignedOut(employee));
+            }
+        }
+        Ok(moved)
+    }
+
+    /// What comes after the last chunk.
+    pub(super) async fn undo_rest(
+        &self,
+        viewer: &Viewer,
+        live: &Live,
+        work: &mut Work,
+    ) -> Result<Run> {
+        let mut run = live.run();
+        let undone = run
+            .undoes
+            .ok_or_else(|| Error::Internal("an undo without a run".into()))?;
+        let mut change = self.change_people().await?;
+        let back = put_units_back(&change.tx, undone, run.id).await?;
+        let kept = back.left.into_iter().map(RunFinding::NotUndone);
+        work.findings.extend(kept);
+        let renamed = people_of(&change.tx, &back.renamed).await?;
+        shown::reshow(&change.tx, &renamed).await?;
+        // What the source says has not changed: a run that reads only what did would not see it.
+        let update = "UPDATE sources SET watermark = NULL WHERE id = $1";
+        change
+            .tx
+            .execute_raw(db::sql(&change.tx, update, [live.source.0.into()]))
+            .await?;
+        let why = "A run was undone. The next one would do the same again, so it asks first.";
+        let paused = source::pause(&change.tx, live.source, why, change.at).await?;
+        run.phase = Phase::Done;
+        run.ended_at = Some(change.at);
+        write_run(&change.tx, &run, Some(&work.findings), change.at).await?;
+        let detail = json!({
+            "run": run.id,
+            "undoes": undone,
+            "totals": run.totals,
+            "units": back.written,
+            "left": work.findings.len(),
+            "paused": paused,
+        });
+        change.record(viewer, "run.undone", source::subject(live.source), detail);
+        change.tell(Event::PeopleChanged);
+        change.commit().await?;
+        Ok(run)
+    }
+}
