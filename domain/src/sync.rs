@@ -267,6 +267,117 @@ pub struct Totals {
     /// Their tickets.
     #[serde(default, skip_serializing_if = "Pulled::is_nothing")]
     pub tickets: Pulled,
+    /// What an undo puts back beside people.
+    #[serde(default, skip_serializing_if = "PutBack::is_nothing")]
+    pub put_back: PutBack,
+}
+
+/// What a run writes beside people and units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beside {
+    /// Somebody who comes in on a day ahead.
+    Scheduled,
+    /// The day on which somebody comes back.
+    Returning,
+    /// To whom somebody reports beside the superior.
+    DottedLines,
+    /// Who stands in for somebody.
+    StandIns,
+    /// A post that nobody holds.
+    Vacancy,
+    /// A record that waits for a decision.
+    Undecided,
+    /// Whom the organization does business with.
+    Client,
+    /// What they asked for.
+    Ticket,
+}
+
+impl Beside {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Scheduled,
+        Self::Returning,
+        Self::DottedLines,
+        Self::StandIns,
+        Self::Vacancy,
+        Self::Undecided,
+        Self::Client,
+        Self::Ticket,
+    ];
+
+    /// The name in the API and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Returning => "returning",
+            Self::DottedLines => "dotted_lines",
+            Self::StandIns => "stand_ins",
+            Self::Vacancy => "vacancy",
+            Self::Undecided => "undecided",
+            Self::Client => "client",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// How many things an undo puts back, by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PutBack {
+    /// [`Beside::Scheduled`].
+    pub scheduled: u64,
+    /// [`Beside::Returning`].
+    pub returning: u64,
+    /// [`Beside::DottedLines`]: of how many people.
+    pub dotted_lines: u64,
+    /// [`Beside::StandIns`]: of how many people.
+    pub stand_ins: u64,
+    /// [`Beside::Vacancy`].
+    pub vacancy: u64,
+    /// [`Beside::Undecided`].
+    pub undecided: u64,
+    /// [`Beside::Client`].
+    pub client: u64,
+    /// [`Beside::Ticket`].
+    pub ticket: u64,
+}
+
+impl PutBack {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many of one kind.
+    #[must_use]
+    pub const fn of(&self, what: Beside) -> u64 {
+        match what {
+            Beside::Scheduled => self.scheduled,
+            Beside::Returning => self.returning,
+            Beside::DottedLines => self.dotted_lines,
+            Beside::StandIns => self.stand_ins,
+            Beside::Vacancy => self.vacancy,
+            Beside::Undecided => self.undecided,
+            Beside::Client => self.client,
+            Beside::Ticket => self.ticket,
+        }
+    }
+
+    /// Counts one more.
+    pub const fn count(&mut self, what: Beside) {
+        *match what {
+            Beside::Scheduled => &mut self.scheduled,
+            Beside::Returning => &mut self.returning,
+            Beside::DottedLines => &mut self.dotted_lines,
+            Beside::StandIns => &mut self.stand_ins,
+            Beside::Vacancy => &mut self.vacancy,
+            Beside::Undecided => &mut self.undecided,
+            Beside::Client => &mut self.client,
+            Beside::Ticket => &mut self.ticket,
+        } += 1;
+    }
 }
 
 /// How many records a run read that are nobody's who works here.

@@ -1,6 +1,7 @@
 //! The one place that asks the machine for the time and for randomness.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -12,12 +13,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng as _;
 use store::Env;
 
-/// The machine's own time and randomness.
+/// The machine's own time and randomness, and a folder for what a run puts aside.
 #[must_use]
-pub fn env() -> Env {
+pub fn env(folder: &Path) -> Env {
     Env {
         now: Arc::new(now),
         fill: Arc::new(fill),
+        folder: folder.to_owned(),
     }
 }
 
@@ -27,13 +29,13 @@ pub fn env() -> Env {
 pub struct Story(Arc<AtomicI64>);
 
 impl Story {
-    /// The machine's randomness, and the story's time.
+    /// [`env`] with the story's time.
     #[must_use]
-    pub fn env(&self) -> Env {
+    pub fn env(&self, folder: &Path) -> Env {
         let behind = Arc::clone(&self.0);
         Env {
             now: Arc::new(move || now() - TimeDelta::seconds(behind.load(Relaxed))),
-            fill: Arc::new(fill),
+            ..env(folder)
         }
     }
 

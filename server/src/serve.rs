@@ -101,7 +101,12 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
     let address = listener.local_addr()?;
 
     let story = Story::default();
-    let opened = open(config, if demo { story.env() } else { clock::env() }, cost).await?;
+    let folder = &config.data_dir;
+    let env = match demo {
+        true => story.env(folder),
+        false => clock::env(folder),
+    };
+    let opened = open(config, env, cost).await?;
     let Opened {
         data_dir,
         store,

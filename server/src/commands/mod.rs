@@ -141,7 +141,7 @@ fn log(directives: &str) -> anyhow::Result<()> {
 }
 
 async fn open(config: &Config) -> anyhow::Result<Opened> {
-    serve::open(config, clock::env(), Cost::Calibrated).await
+    serve::open(config, clock::env(&config.data_dir), Cost::Calibrated).await
 }
 
 /// What the person in front of the terminal asks for, on the machine's own authority.

@@ -66,6 +66,7 @@ impl Room {
                 start + TimeDelta::microseconds(passed)
             }),
             fill: Arc::new(move |bytes| dice.lock().expect("dice").fill_bytes(bytes)),
+            folder: std::env::temp_dir(),
         };
         let keys = Keys {
             audit: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),

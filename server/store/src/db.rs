@@ -1,17 +1,18 @@
 //! Opening the database, and what every statement is made of.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures::TryStreamExt as _;
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
-    DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
+    DatabaseTransaction, DbErr, IsolationLevel, QueryResult, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait as _, Value,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::broadcast;
 
 use crate::{
-    Env, Inner, Keys, Result, Store,
+    Env, Error, Inner, Keys, Result, Store,
     account::{Cost, Passwords},
     chat::{Ears, Writer},
 };
@@ -168,6 +169,23 @@ pub(crate) fn either<T>(conn: &impl ConnectionTrait, sqlite: T, postgres: T) -> 
         DatabaseBackend::Postgres => postgres,
         _ => sqlite,
     }
+}
+
+/// Takes the rows of a query one by one: all rows of a large table would be
+/// large, several hundred bytes each beside what is in them.
+///
+/// # Errors
+/// [`DbErr`], or what `take` fails with.
+pub(crate) async fn each(
+    conn: &impl sea_orm::StreamTrait,
+    query: Statement,
+    mut take: impl FnMut(QueryResult) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut rows = pin!(conn.stream_raw(query).await?);
+    while let Some(row) = rows.try_next().await? {
+        take(row)?;
+    }
+    Ok(())
 }
 
 /// ` FOR UPDATE` where rows are locked one by one; nothing in SQLite, where a

@@ -4,7 +4,10 @@
 //! forbidden looks like what is missing: [`Error::NotFound`]. A change, its
 //! audit entry and its event are one transaction; events go out after commit.
 
-use std::sync::{Arc, OnceLock, RwLock, atomic::AtomicU64};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock, RwLock, atomic::AtomicU64},
+};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -51,6 +54,9 @@ pub struct Env {
     pub now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     /// Fills a buffer with unpredictable bytes.
     pub fill: Arc<Fill>,
+    /// A folder where a run puts aside what would be too large for memory:
+    /// nothing there has a name, or outlives the process.
+    pub folder: PathBuf,
 }
 
 /// Fills a buffer with unpredictable bytes.

@@ -222,16 +222,15 @@ impl Store {
         let posts = vacant_posts(&tx).await?;
         let ask = "SELECT id, active, unit_id, manager_id, manager_ref, tree_from, tree_to \
                    FROM employees ORDER BY sort_name, id";
-        let rows = tx.query_all_raw(db::sql(&tx, ask, [])).await?;
-        let mut members = Vec::with_capacity(rows.len());
-        let mut numbered = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id = EmployeeId(row.try_get("", "id")?);
-            let numbers: (i32, i32) = (row.try_get("", "tree_from")?, row.try_get("", "tree_to")?);
+        let mut members = Vec::new();
+        let mut numbered = Vec::new();
+        db::each(&tx, db::sql(&tx, ask, []), |row| {
+            let id = EmployeeId(row.try_get_by_index(0)?);
+            let numbers: (i32, i32) = (row.try_get_by_index(5)?, row.try_get_by_index(6)?);
             numbered.push((id, numbers));
-            if row.try_get("", "active")? {
-                let manager: Option<Uuid> = row.try_get("", "manager_id")?;
-                let reference: Option<String> = row.try_get("", "manager_ref")?;
+            if row.try_get_by_index(1)? {
+                let manager: Option<Uuid> = row.try_get_by_index(3)?;
+                let reference: Option<String> = row.try_get_by_index(4)?;
                 members.push(Member {
                     id,
                     manager: match (manager, reference) {
@@ -243,10 +242,12 @@ impl Store {
                         (None, Some(reference)) => Superior::Unknown(reference),
                         (None, None) => Superior::Nobody,
                     },
-                    unit: row.try_get::<Option<Uuid>>("", "unit_id")?.map(UnitId),
+                    unit: row.try_get_by_index::<Option<Uuid>>(2)?.map(UnitId),
                 });
             }
-        }
+            Ok(())
+        })
+        .await?;
         let (chart, findings) = OrgChart::build(&members, &units);
         let changed = numbered.into_iter().filter_map(|(id, before)| {
             let now = chart

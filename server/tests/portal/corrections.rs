@@ -248,6 +248,7 @@ impl Office {
                     *byte = (*counter >> 56) as u8;
                 }
             }),
+            folder: std::env::temp_dir(),
         };
         let keys = Keys {
             audit: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),

@@ -5,7 +5,7 @@
 //! takes in those whose day has come, whether the source spoke of them again or
 //! not, and [`Store::turn_day`] makes such a run of those alone.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{Action, EmployeeId, SourceId, Viewer, erp::Worker};
@@ -76,14 +76,13 @@ impl Store {
         Ok(())
     }
 
-    /// Adds to what was `read` those whose day has come and of whom the source
+    /// Adds to what was read those whose day has come and of whom the source
     /// did not speak again, and notes those who will not come any more.
     pub(super) async fn add_due(
         &self,
         source: SourceId,
         work: &mut Work,
         present: Option<&HashSet<String>>,
-        read: &mut BTreeMap<String, Worker>,
     ) -> Result<()> {
         let there = |id: &String| present.is_some_and(|present| present.contains(id));
         let find = "SELECT external_id, record, changed, due_on, active FROM erp_records
@@ -106,24 +105,24 @@ impl Store {
             } else if row.try_get_by_index::<String>(3)? <= today {
                 let record: String = row.try_get_by_index(1)?;
                 let changed: String = row.try_get_by_index(2)?;
-                let worker = ErpRecord::decode(&record, &changed)?.worker;
-                read.insert(id, worker);
+                work.put_aside(&ErpRecord::decode(&record, &changed)?.worker)?;
             }
         }
+        let mut due = Vec::new();
         for (id, scheduled) in &work.scheduled {
-            if scheduled.seen || read.contains_key(id) || work.spared.contains(id) {
+            if scheduled.seen || work.fresh.contains_key(id) || work.spared.contains(id) {
                 continue;
             }
             if there(id) {
                 let worker: Worker = serde_json::from_str(&scheduled.record)?;
                 if worker.works_on(work.today) {
-                    read.insert(id.clone(), worker);
+                    due.push(worker);
                 }
             } else if !work.unsure {
                 work.no_longer_scheduled.push(id.clone());
             }
         }
-        Ok(())
+        due.iter().try_for_each(|worker| work.put_aside(worker))
     }
 
     /// Has those come in and go whose day it is, source by source, by runs like

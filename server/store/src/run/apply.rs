@@ -91,22 +91,26 @@ impl Store {
         if !work.units_added {
             add_units(&change.tx, live, work).await?;
         }
+        let lines = work.plan[work.next..to].iter();
+        let steps = lines
+            .map(|line| work.planned(line))
+            .collect::<Result<Vec<_>>>()?;
         let (shown, moved) = self
-            .write_steps(viewer, live, work, to, &mut change)
+            .write_steps(viewer, live, work, steps, &mut change)
             .await?;
         shown::reshow(&change.tx, &shown).await?;
         let mut totals = Totals::default();
-        for planned in &work.plan[work.next..to] {
-            totals.count(planned.kind);
+        for line in &work.plan[work.next..to] {
+            totals.count(line.kind);
         }
         let detail = json!({ "run": live.id, "steps": [work.next + 1, to], "totals": totals });
         change.record(viewer, "run.applied", source::subject(live.source), detail);
         change.tell(Event::RunMoved(live.id));
         change.commit().await?;
 
-        for planned in &work.plan[work.next..to] {
-            if let Some(employee) = planned.employee {
-                let id = planned.external_id.clone();
+        for line in &work.plan[work.next..to] {
+            if let Some(employee) = line.employee {
+                let id = line.external_id.clone();
                 work.held.entry(id).or_insert(Held {
                     employee,
                     active: true,
@@ -122,18 +126,17 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the steps up to `to`; answers whose shown values
+    /// Writes the next steps; answers whose shown values
     /// may be other ones, and whether anybody has another place in the chart.
     async fn write_steps(
         &self,
         viewer: &Viewer,
         live: &Live,
         work: &Work,
-        to: usize,
+        steps: Vec<Planned>,
         change: &mut Change<'_>,
     ) -> Result<(Vec<EmployeeId>, bool)> {
         let at = change.at;
-        let steps = &work.plan[work.next..to];
         let old: Vec<_> = steps
             .iter()
             .filter(|planned| !matches!(planned.kind, StepKind::Joiner | StepKind::Undecided))
@@ -157,7 +160,7 @@ impl Store {
         let mut shown = Vec::with_capacity(steps.len());
         let mut leavers = Vec::new();
         let mut noted = Vec::new();
-        for (place, planned) in (work.next..).zip(steps) {
+        for (place, planned) in (work.next..).zip(&steps) {
             let step = serde_json::to_string(&work.step(planned))?;
             rows.steps.push([
                 live.id.0.into(),

@@ -10,14 +10,14 @@ use std::{
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Value,
     erp::Worker,
-    sync::{Change, Doubt, Exceeded, StepKind, Tally, circles},
+    sync::{Doubt, Exceeded, StepKind, Tally, circles},
     text,
 };
 use sea_orm::ConnectionTrait as _;
 
 use super::{
     RunFinding,
-    live::{Planned, UnitRow, Work},
+    live::{Fresh, Line, UnitRow, Work},
     plan::IN_MAX,
 };
 use crate::{Result, Store, db, people};
@@ -28,75 +28,71 @@ const DOUBTS_MAX: usize = 500;
 impl Work {
     /// What the plan adds up to.
     pub fn tally(&self, first: bool) -> Tally {
-        let mut attributes: BTreeMap<Attribute, u64> = BTreeMap::new();
-        let mut renamed = 0;
-        for planned in &self.plan {
-            match (planned.kind, &planned.worker) {
-                (StepKind::Changed, None) => renamed += 1,
-                (StepKind::Changed | StepKind::Mover, _) => {
-                    // What fills an empty field takes nothing from anybody.
-                    for change in planned
-                        .changes
-                        .iter()
-                        .filter(|change| change.from.is_some())
-                    {
-                        *attributes.entry(change.attribute).or_default() += 1;
-                    }
-                }
-                _ => {}
-            }
-        }
         Tally {
             active: self.active,
             first,
             totals: self.totals,
-            renamed,
-            attributes,
+            renamed: self.renamed,
+            attributes: self.losses.clone(),
         }
     }
 
     /// The steps that say something of people who work here.
-    fn arriving(&self) -> impl Iterator<Item = (&Planned, &Worker)> {
+    fn arriving(&self) -> impl Iterator<Item = (&Line, &Fresh)> {
         self.plan
             .iter()
-            .filter(|planned| {
+            .filter(|line| {
                 matches!(
-                    planned.kind,
+                    line.kind,
                     StepKind::Joiner | StepKind::Returner | StepKind::Mover | StepKind::Changed
                 )
             })
-            .filter_map(|planned| Some((planned, planned.worker.as_ref()?)))
+            .filter_map(|line| Some((line, line.fresh.as_ref()?)))
     }
 
-    fn mass_changes(&self, exceeded: &[Exceeded]) -> Vec<Doubt> {
-        let most = |attribute: Attribute| -> Option<Value> {
-            let mut counts: HashMap<Option<&Value>, usize> = HashMap::new();
-            let changes = self.plan.iter().flat_map(|planned| &planned.changes);
-            for change in changes.filter(|change| change.attribute == attribute) {
-                *counts.entry(change.to.as_ref()).or_default() += 1;
-            }
-            let most = counts.into_iter().max_by_key(|(_, count)| *count);
-            most.and_then(|(value, _)| value.cloned())
-        };
-        exceeded
+    fn mass_changes(&self, exceeded: &[Exceeded]) -> Result<Vec<Doubt>> {
+        // What most of them get: by a number of each value, and one of the values.
+        let mut counts: BTreeMap<Attribute, HashMap<u64, (u64, Option<Value>)>> = exceeded
             .iter()
-            .filter_map(|over| {
-                let attribute = over.attribute?;
-                Some(Doubt::MassChange {
-                    attribute,
-                    people: over.count,
-                    of: over.of,
-                    to: most(attribute),
-                })
+            .filter_map(|over| Some((over.attribute?, HashMap::new())))
+            .collect();
+        if counts.is_empty() {
+            return Ok(Vec::new());
+        }
+        for line in self
+            .plan
+            .iter()
+            .filter(|line| line.kind != StepKind::Joiner)
+        {
+            for change in self.planned(line)?.changes {
+                if let Some(counts) = counts.get_mut(&change.attribute) {
+                    let mut hasher = DefaultHasher::new();
+                    change.to.hash(&mut hasher);
+                    counts.entry(hasher.finish()).or_insert((0, change.to)).0 += 1;
+                }
+            }
+        }
+        let mut most = |attribute| {
+            let counts = counts.remove(&attribute)?.into_values();
+            counts.max_by_key(|(count, _)| *count)?.1
+        };
+        let doubts = exceeded.iter().filter_map(|over| {
+            let attribute = over.attribute?;
+            Some(Doubt::MassChange {
+                attribute,
+                people: over.count,
+                of: over.of,
+                to: most(attribute),
             })
-            .collect()
+        });
+        Ok(doubts.collect())
     }
 
-    fn missing_managers(&self) -> Vec<Doubt> {
+    fn missing_managers(&self) -> Result<Vec<Doubt>> {
         let planned: HashSet<&str> = self
             .plan
             .iter()
-            .map(|planned| planned.external_id.as_str())
+            .map(|line| line.external_id.as_str())
             .collect();
         let known = |id: &str| {
             self.held.contains_key(id)
@@ -106,16 +102,19 @@ impl Work {
                 || self.vacancies.contains_key(id)
         };
         self.arriving()
-            .filter(|(planned, _)| planned.kind != StepKind::Changed)
-            .filter_map(|(planned, worker)| {
-                let manager = worker.manager.as_deref().filter(|id| !known(id))?;
-                Some(Doubt::MissingManager {
-                    person: planned.name.clone(),
-                    external_id: planned.external_id.clone(),
+            .filter(|(line, _)| line.kind != StepKind::Changed)
+            .filter_map(|(line, fresh)| {
+                let manager = self.referred(fresh.manager?);
+                (!known(manager)).then_some((line, fresh, manager))
+            })
+            .take(DOUBTS_MAX)
+            .map(|(line, fresh, manager)| {
+                Ok(Doubt::MissingManager {
+                    person: self.worker(fresh)?.name(),
+                    external_id: line.external_id.clone(),
                     manager: manager.to_owned(),
                 })
             })
-            .take(DOUBTS_MAX)
             .collect()
     }
 
@@ -147,26 +146,24 @@ impl Work {
             .collect()
     }
 
-    /// Those whom the plan gives a mail address, as it is written.
-    fn addressed(&self) -> Vec<(&Planned, &str)> {
-        self.arriving()
-            .filter(|(planned, _)| {
-                let said = |change: &Change| change.attribute == Attribute::Emails;
-                planned.kind == StepKind::Joiner || planned.changes.iter().any(said)
-            })
-            .filter_map(|(planned, worker)| Some((planned, worker.text(Attribute::Emails)?)))
-            .collect()
+    /// Those whom the plan gives a mail address.
+    fn addressed(&self) -> Vec<(&Line, &Fresh)> {
+        self.arriving().filter(|(line, _)| line.addresses).collect()
     }
 }
 
-fn same_mail(planned: &Planned, mail: &str, other: &str) -> Doubt {
+fn same_mail(worker: &Worker, other: &str) -> Doubt {
     Doubt::Duplicate {
-        person: planned.name.clone(),
-        external_id: planned.external_id.clone(),
+        person: worker.name(),
+        external_id: worker.external_id.clone(),
         attribute: Attribute::Emails,
-        value: mail.to_owned(),
+        value: mail(worker).to_owned(),
         other: other.to_owned(),
     }
+}
+
+fn mail(worker: &Worker) -> &str {
+    worker.text(Attribute::Emails).unwrap_or_default()
 }
 
 impl Store {
@@ -177,11 +174,11 @@ impl Store {
         work: &mut Work,
         exceeded: &[Exceeded],
     ) -> Result<()> {
-        let mut doubts = work.mass_changes(exceeded);
+        let mut doubts = work.mass_changes(exceeded)?;
         doubts.extend(work.unit_cycles());
         doubts.extend(self.circles_of_people(work).await?);
         doubts.extend(self.units_gone(work).await?);
-        doubts.extend(work.missing_managers());
+        doubts.extend(work.missing_managers()?);
         doubts.extend(self.duplicates(source, work).await?);
         // Before the faults of single records, which may be many more than are kept.
         let doubts: Vec<_> = doubts.into_iter().map(RunFinding::Doubt).collect();
@@ -192,18 +189,18 @@ impl Store {
     /// Circles of superiors that the plan makes.
     async fn circles_of_people(&self, work: &Work) -> Result<Vec<Doubt>> {
         let mut ids: HashMap<&str, EmployeeId> = HashMap::new();
-        let mut told: HashMap<EmployeeId, (&str, Option<&str>)> = HashMap::new();
-        for (planned, worker) in work.arriving() {
-            let Some(id) = planned.employee else { continue };
-            if planned.kind != StepKind::Changed {
-                ids.insert(&planned.external_id, id);
-                told.insert(id, (&planned.name, worker.manager.as_deref()));
+        let mut told: HashMap<EmployeeId, &Fresh> = HashMap::new();
+        for (line, fresh) in work.arriving() {
+            let Some(id) = line.employee else { continue };
+            if line.kind != StepKind::Changed {
+                ids.insert(&line.external_id, id);
+                told.insert(id, fresh);
             }
         }
         let chart = self.chart();
         let above = |id: EmployeeId| match told.get(&id) {
-            Some((_, manager)) => {
-                let manager = (*manager)?;
+            Some(fresh) => {
+                let manager = work.referred(fresh.manager?);
                 let held = || work.held.get(manager).map(|held| held.employee);
                 ids.get(manager).copied().or_else(held)
             }
@@ -215,27 +212,30 @@ impl Store {
         circles.truncate(DOUBTS_MAX);
         let others = circles.iter().flatten().copied();
         let cards = people::cards(self.db(), others.filter(|id| !told.contains_key(id))).await?;
-        let name = |id: &EmployeeId| {
-            let told = told.get(id).map(|(name, _)| (*name).to_owned());
-            told.or_else(|| cards.get(id).map(|card| card.display_name.clone()))
+        let name = |id: &EmployeeId| match (told.get(id), cards.get(id)) {
+            (Some(fresh), _) => Ok(Some(work.worker(fresh)?.name())),
+            (None, card) => Ok(card.map(|card| card.display_name.clone())),
         };
-        Ok(circles
+        circles
             .iter()
-            .map(|circle| Doubt::Cycle {
-                people: circle.iter().filter_map(name).collect(),
+            .map(|circle| {
+                let people = circle.iter().filter_map(|id| name(id).transpose());
+                Ok(Doubt::Cycle {
+                    people: people.collect::<Result<_>>()?,
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// Units that are not there, or no more, with people in them.
     async fn units_gone(&self, work: &Work) -> Result<Vec<Doubt>> {
         let mut people: BTreeMap<String, u64> = BTreeMap::new();
-        for (_, worker) in work.arriving() {
-            if let Some(unit) = &worker.unit {
+        for (_, fresh) in work.arriving() {
+            if let Some(unit) = fresh.unit.map(|unit| work.referred(unit)) {
                 match work.units.get(unit) {
                     Some(row) if row.active => {}
                     Some(row) => *people.entry(row.name.clone()).or_default() += 1,
-                    None => *people.entry(unit.clone()).or_default() += 1,
+                    None => *people.entry(unit.to_owned()).or_default() += 1,
                 }
             }
         }
@@ -248,11 +248,7 @@ impl Store {
         }
         let planned: HashSet<EmployeeId> = match gone.is_empty() {
             true => HashSet::new(),
-            false => work
-                .plan
-                .iter()
-                .filter_map(|planned| planned.employee)
-                .collect(),
+            false => work.plan.iter().filter_map(|line| line.employee).collect(),
         };
         for gone in gone.chunks(IN_MAX) {
             let find = format!(
@@ -283,28 +279,36 @@ impl Store {
     async fn duplicates(&self, source: SourceId, work: &Work) -> Result<Vec<Doubt>> {
         let addressed = work.addressed();
         let mut doubts = Vec::new();
-        // By a number of each address: the folded texts of a whole company would be large.
-        let mut first: HashMap<u64, usize> = HashMap::with_capacity(addressed.len());
-        for (at, (planned, mail)) in addressed.iter().enumerate() {
-            let folded = text::fold(mail);
-            let mut hasher = DefaultHasher::new();
-            folded.hash(&mut hasher);
-            let other = *first.entry(hasher.finish()).or_insert(at);
-            if other != at && text::fold(addressed[other].1) == folded {
-                doubts.push(same_mail(planned, mail, &addressed[other].0.name));
+        let mut first: HashMap<u64, &Fresh> = HashMap::with_capacity(addressed.len());
+        for (_, fresh) in &addressed {
+            let Some(number) = fresh.mail else { continue };
+            let other = *first.entry(number).or_insert(fresh);
+            if other.slot != fresh.slot {
+                let (worker, other) = (work.worker(fresh)?, work.worker(other)?);
+                if text::fold(mail(&worker)) == text::fold(mail(&other)) {
+                    doubts.push(same_mail(&worker, &other.name()));
+                }
+            }
+            if doubts.len() > DOUBTS_MAX {
+                break;
             }
         }
+        drop(first);
         if !self.chart().chart.is_empty() {
             // Whoever gets another address or goes in this very plan has the old one no more.
             let leaves: HashSet<EmployeeId> = work
                 .plan
                 .iter()
-                .filter(|planned| planned.kind == StepKind::Leaver)
-                .chain(addressed.iter().map(|(planned, _)| *planned))
-                .filter_map(|planned| planned.employee)
+                .filter(|line| line.kind == StepKind::Leaver)
+                .chain(addressed.iter().map(|(line, _)| *line))
+                .filter_map(|line| line.employee)
                 .collect();
             for some in addressed.chunks(IN_MAX) {
-                doubts.extend(self.held_by_others(source, some, &leaves).await?);
+                let some = some
+                    .iter()
+                    .map(|(line, fresh)| Ok((line.employee, work.worker(fresh)?)));
+                let some = some.collect::<Result<Vec<_>>>()?;
+                doubts.extend(self.held_by_others(source, &some, &leaves).await?);
             }
         }
         doubts.truncate(DOUBTS_MAX);
@@ -315,19 +319,21 @@ impl Store {
     async fn held_by_others(
         &self,
         source: SourceId,
-        addressed: &[(&Planned, &str)],
+        addressed: &[(Option<EmployeeId>, Worker)],
         leaves: &HashSet<EmployeeId>,
     ) -> Result<Vec<Doubt>> {
         // As it is written and as it is folded: nearly all are one or the other.
-        let mut wanted: HashMap<String, Vec<(&Planned, &str)>> = HashMap::new();
-        for (planned, mail) in addressed {
-            let same = wanted.entry(text::fold(mail)).or_default();
-            same.push((planned, mail));
+        let mut wanted: HashMap<String, Vec<&(Option<EmployeeId>, Worker)>> = HashMap::new();
+        for one in addressed {
+            wanted
+                .entry(text::fold(mail(&one.1)))
+                .or_default()
+                .push(one);
         }
         let folded = wanted.keys().map(String::as_str);
         let mails: Vec<_> = addressed
             .iter()
-            .map(|(_, mail)| *mail)
+            .map(|(_, worker)| mail(worker))
             .chain(folded)
             .collect();
         let find = format!(
@@ -348,8 +354,8 @@ impl Store {
             let name: String = row.try_get_by_index(2)?;
             let same = wanted.get(&mail).into_iter().flatten();
             let others =
-                same.filter(|(planned, _)| planned.employee != Some(id) && !leaves.contains(&id));
-            doubts.extend(others.map(|(planned, mail)| same_mail(planned, mail, &name)));
+                same.filter(|(employee, _)| *employee != Some(id) && !leaves.contains(&id));
+            doubts.extend(others.map(|(_, worker)| same_mail(worker, &name)));
         }
         Ok(doubts)
     }

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,10 +13,18 @@ use domain::{
     Attribute, EmployeeId, RunId, SourceId, UnitId, Value,
     erp::{Fault, OrgUnit, Vacancy, Worker},
     sync::{Change, Limits, Step, StepKind, Totals},
+    text,
 };
+use indexmap::IndexSet;
 use sea_orm::ConnectionTrait as _;
+use serde::{Deserialize, Serialize};
 
-use super::{FINDINGS_KEPT, Phase, Run, RunFinding, ahead::Scheduled, plan};
+use super::{
+    FINDINGS_KEPT, Phase, Run, RunFinding, STEPS_PAGE,
+    ahead::Scheduled,
+    plan,
+    spool::{Slot, Spool},
+};
 use crate::{Error, Inner, Result, db, people::ErpRecord, source::Decision};
 
 /// How often a run's process shows that it lives.
@@ -176,6 +186,13 @@ pub(super) fn keep_beating(store: &Arc<Inner>, live: &Arc<Live>) {
     });
 }
 
+/// A number that stands for a text; two texts with one number are as good as never met.
+pub(super) fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A record as it was when the run began.
 pub(super) struct Held {
     pub employee: EmployeeId,
@@ -204,6 +221,47 @@ pub(super) struct UnitRow {
     pub active: bool,
 }
 
+/// A worker who was read and is new or says something else: put aside, but for
+/// what is asked of all of them at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fresh {
+    pub slot: Slot,
+    /// Whether the person works there on the day of the run.
+    pub works: bool,
+    pub manager: Option<Ref>,
+    pub unit: Option<Ref>,
+    /// A number of the folded mail address.
+    pub mail: Option<u64>,
+}
+
+/// An external id that many records name, by its number in [`Work::refs`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Ref(NonZeroU32);
+
+/// A line of the plan: what is asked of the whole plan at once. The rest is put aside.
+pub(super) struct Line {
+    pub kind: StepKind,
+    pub external_id: String,
+    /// None for somebody undecided; a joiner has got an id already.
+    pub employee: Option<EmployeeId>,
+    /// The worker, if one was read.
+    pub fresh: Option<Fresh>,
+    /// A joiner's place among joiners.
+    pub rank: u32,
+    /// Whether it gives somebody a mail address.
+    pub addresses: bool,
+    /// None for a joiner, of whom everything can be told from the worker.
+    rest: Option<Slot>,
+}
+
+/// What of a line is put aside.
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    name: String,
+    changes: Vec<Change>,
+    candidates: Vec<EmployeeId>,
+}
+
 /// One step of the plan, with what it takes to do it.
 pub(super) struct Planned {
     pub kind: StepKind,
@@ -218,6 +276,21 @@ pub(super) struct Planned {
     pub worker: Option<Worker>,
 }
 
+impl Planned {
+    /// A step about `worker`.
+    pub fn of(kind: StepKind, employee: Option<EmployeeId>, worker: Worker) -> Self {
+        Self {
+            kind,
+            external_id: worker.external_id.clone(),
+            employee,
+            name: worker.name(),
+            changes: Vec::new(),
+            candidates: Vec::new(),
+            worker: Some(worker),
+        }
+    }
+}
+
 /// What a run knows and has worked out.
 #[derive(Default)]
 pub(super) struct Work {
@@ -230,20 +303,29 @@ pub(super) struct Work {
     pub units_before: HashMap<String, UnitRow>,
     pub units: HashMap<String, UnitRow>,
     /// Records that are new or say something else, by external id.
-    pub fresh: BTreeMap<String, Worker>,
+    pub fresh: HashMap<String, Fresh>,
+    /// What is put aside.
+    pub spool: Spool,
+    /// The external ids of superiors and units that were read.
+    refs: IndexSet<Box<str>>,
     /// Records that could not be read, of people who are not known.
     pub spared: HashSet<String>,
     /// Fields that could not be read this time, by external id.
     unreadable: HashMap<String, Vec<Attribute>>,
     /// Whether there was a record whose very id could not be read.
     pub unsure: bool,
-    /// Who has which employee number, to tell of those with the same.
-    numbers: HashMap<String, String>,
+    /// Who has which employee number, to tell of those with the same. The
+    /// texts of all numbers would be large: a hash of 64 bits stands for each.
+    numbers: HashMap<u64, Box<str>>,
     pub findings: Vec<RunFinding>,
     pub totals: Totals,
     /// When reading ended.
     pub read_at: DateTime<Utc>,
-    pub plan: Vec<Planned>,
+    pub plan: Vec<Line>,
+    /// How many people had a value of an attribute and get another one or none.
+    pub losses: BTreeMap<Attribute, u64>,
+    /// People of whom only their unit has another name.
+    pub renamed: u64,
     /// The names of superiors in the plan, by external id.
     pub names: HashMap<String, String>,
     /// The first step that is not applied.
@@ -272,15 +354,15 @@ pub(super) struct Work {
 
 impl Work {
     /// Takes a worker. Of one who comes twice, the later one counts.
-    pub fn take(&mut self, worker: Worker) {
+    pub fn take(&mut self, worker: Worker) -> Result<()> {
         let worker = worker.dated();
         if worker.active
             && let Some(number) = worker.text(Attribute::EmployeeNumber)
         {
             let before = self
                 .numbers
-                .insert(number.to_owned(), worker.external_id.clone());
-            if let Some(other) = before.filter(|other| *other != worker.external_id) {
+                .insert(hash(number), worker.external_id.as_str().into());
+            if let Some(other) = before.filter(|other| **other != *worker.external_id) {
                 let fault = Fault {
                     place: worker.name(),
                     field: Some(Attribute::EmployeeNumber.name().into()),
@@ -305,7 +387,7 @@ impl Work {
             let waits = !works && worker.turns_after(self.today).is_some();
             let told = told.is_some_and(|(_, same)| same);
             if works || (waits && !told) {
-                self.fresh.insert(worker.external_id.clone(), worker);
+                self.put_aside(&worker)?;
             } else if waits {
                 self.fresh.remove(&worker.external_id);
             } else {
@@ -315,15 +397,122 @@ impl Work {
                 // Left before they were ever known here: nothing to take in.
                 self.fresh.remove(&worker.external_id);
             }
-            return;
+            return Ok(());
         };
         self.totals.read += u64::from(!held.seen);
         held.seen = true;
         if held.active == worker.works_on(self.today) && held.digest == worker.digest() {
             self.fresh.remove(&worker.external_id);
         } else {
-            self.fresh.insert(worker.external_id.clone(), worker);
+            self.put_aside(&worker)?;
         }
+        Ok(())
+    }
+
+    /// Puts a worker among those who are fresh.
+    pub fn put_aside(&mut self, worker: &Worker) -> Result<()> {
+        let fresh = self.fresh(worker)?;
+        self.fresh.insert(worker.external_id.clone(), fresh);
+        Ok(())
+    }
+
+    /// Puts a worker aside.
+    pub fn fresh(&mut self, worker: &Worker) -> Result<Fresh> {
+        let slot = self.spool.put(worker)?;
+        let mail = worker.text(Attribute::Emails);
+        Ok(Fresh {
+            slot,
+            works: worker.works_on(self.today),
+            manager: worker.manager.as_deref().map(|id| self.refer(id)),
+            unit: worker.unit.as_deref().map(|id| self.refer(id)),
+            mail: mail.map(|mail| hash(&text::fold(mail))),
+        })
+    }
+
+    fn refer(&mut self, id: &str) -> Ref {
+        let at = match self.refs.get_index_of(id) {
+            Some(at) => at,
+            None => self.refs.insert_full(id.into()).0,
+        };
+        let number = u32::try_from(at + 1).ok().and_then(NonZeroU32::new);
+        Ref(number.expect("fewer ids than there are people on earth"))
+    }
+
+    /// The external id that was referred to.
+    pub fn referred(&self, Ref(at): Ref) -> &str {
+        self.refs
+            .get_index(at.get() as usize - 1)
+            .expect("a reference of this run")
+    }
+
+    /// The worker that was put aside.
+    pub fn worker(&self, fresh: &Fresh) -> Result<Worker> {
+        self.spool.get(fresh.slot)
+    }
+
+    /// Adds a step to the plan; `fresh` is where its worker was put.
+    pub fn add(&mut self, planned: Planned, fresh: Option<Fresh>) -> Result<()> {
+        let mut addresses = planned.kind == StepKind::Joiner;
+        for change in &planned.changes {
+            addresses |= change.attribute == Attribute::Emails;
+            let counts = matches!(planned.kind, StepKind::Changed | StepKind::Mover);
+            // What fills an empty field takes nothing from anybody, and a unit's new name is one change.
+            if counts && fresh.is_some() && change.from.is_some() {
+                *self.losses.entry(change.attribute).or_default() += 1;
+            }
+        }
+        let rest = (planned.kind != StepKind::Joiner).then(|| {
+            self.spool.put(&Rest {
+                name: planned.name,
+                changes: planned.changes,
+                candidates: planned.candidates,
+            })
+        });
+        self.plan.push(Line {
+            kind: planned.kind,
+            external_id: planned.external_id,
+            employee: planned.employee,
+            fresh,
+            rank: 0,
+            addresses: addresses && fresh.is_some_and(|fresh| fresh.mail.is_some()),
+            rest: rest.transpose()?,
+        });
+        Ok(())
+    }
+
+    /// A joiner, of whom nothing need be known before it is their turn.
+    pub fn add_joiner(&mut self, external_id: String, fresh: Fresh) {
+        self.plan.push(Line {
+            kind: StepKind::Joiner,
+            external_id,
+            employee: None,
+            fresh: Some(fresh),
+            rank: 0,
+            addresses: fresh.mail.is_some(),
+            rest: None,
+        });
+    }
+
+    /// A line with all that was put aside.
+    pub fn planned(&self, line: &Line) -> Result<Planned> {
+        let worker = line.fresh.map(|fresh| self.worker(&fresh)).transpose()?;
+        let rest = match (line.rest, &worker) {
+            (Some(rest), _) => self.spool.get(rest)?,
+            (None, worker) => Rest {
+                name: worker.as_ref().map_or_else(String::new, Worker::name),
+                changes: Vec::new(),
+                candidates: Vec::new(),
+            },
+        };
+        Ok(Planned {
+            kind: line.kind,
+            external_id: line.external_id.clone(),
+            employee: line.employee,
+            name: rest.name,
+            changes: rest.changes,
+            candidates: rest.candidates,
+            worker,
+        })
     }
 
     pub fn take_faults(&mut self, faults: Vec<Fault>) {
@@ -357,18 +546,18 @@ impl Work {
     /// who say nothing new then are taken out.
     pub fn keep_unreadable(
         &mut self,
-        known: &mut Vec<Worker>,
+        known: &mut Vec<(Worker, Fresh)>,
         before: &HashMap<String, ErpRecord>,
-    ) {
+    ) -> Result<()> {
         if self.unreadable.is_empty() {
-            return;
+            return Ok(());
         }
-        for worker in known.iter_mut() {
-            let fields = self.unreadable.get(&worker.external_id);
+        for (worker, fresh) in known.iter_mut() {
+            let fields = self.unreadable.get(&worker.external_id).cloned();
             let Some(before) = before.get(&worker.external_id) else {
                 continue;
             };
-            for attribute in fields.into_iter().flatten() {
+            for attribute in fields.iter().flatten() {
                 match attribute {
                     Attribute::StartDate => {
                         worker.starts_on = worker.starts_on.or(before.worker.starts_on);
@@ -383,14 +572,18 @@ impl Work {
                     kept.or_insert_with(|| value.clone());
                 }
             }
+            if fields.is_some() {
+                *fresh = self.fresh(worker)?;
+            }
         }
         let read = known.len();
-        known.retain(|worker| {
+        known.retain(|(worker, _)| {
             self.held.get(&worker.external_id).is_none_or(|held| {
                 held.active != worker.works_on(self.today) || held.digest != worker.digest()
             })
         });
         self.totals.unchanged += (read - known.len()) as u64;
+        Ok(())
     }
 
     /// Takes every unit there is; one that is not among them is no more.
@@ -435,6 +628,7 @@ impl Work {
     pub fn forget_what_was_read(&mut self) {
         self.held = HashMap::new();
         self.numbers = HashMap::new();
+        self.plan.shrink_to_fit();
         self.pending = HashMap::new();
         self.scheduled = HashMap::new();
     }
@@ -455,6 +649,17 @@ impl Work {
             changes,
             candidates: planned.candidates.clone(),
         }
+    }
+
+    /// Lines of the plan from a place on, with their places, one more than a page holds.
+    pub fn steps(&self, from: usize, kind: Option<StepKind>) -> Result<Vec<(u64, Step)>> {
+        (0..)
+            .zip(&self.plan)
+            .skip(from)
+            .filter(|(_, line)| kind.is_none_or(|kind| line.kind == kind))
+            .take(STEPS_PAGE + 1)
+            .map(|(place, line)| Ok((place, self.step(&self.planned(line)?))))
+            .collect()
     }
 
     /// A superior by name, or by external id if nobody has it.

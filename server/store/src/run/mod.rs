@@ -31,6 +31,7 @@ mod photo;
 mod plan;
 mod push;
 mod relations;
+mod spool;
 pub mod undo;
 
 pub(crate) use apply::write_history;
@@ -374,7 +375,7 @@ impl Store {
         let (live, mut work) = self.reading(viewer, run).await?;
         work.take_faults(page.faults);
         for worker in page.workers {
-            work.take(worker);
+            work.take(worker)?;
         }
         self.moved(&live, &work);
         Ok(())
@@ -524,6 +525,8 @@ impl Store {
         }
         let ended = Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await;
         let (ended, moved) = self.unless_lost(run, ended)?;
+        // What is kept of the plan is in the database; the chart needs the room.
+        (work.plan, work.held) = Default::default();
         // Whoever sees the run done finds the chart that it made.
         let charted = if moved {
             self.refresh_chart().await.map(drop)
@@ -701,19 +704,16 @@ impl Store {
             None => 0,
         };
         // One more than a page holds: its place is where the next page begins.
-        let planned_here = self
-            .0
-            .runs
-            .any(id)
-            .filter(|live| live.run().undoes.is_none());
-        let mut steps: Vec<(u64, Step)> = if let Some(live) = planned_here {
-            let work = live.work.lock().await;
-            let places = (0..).zip(&work.plan).skip(from as usize);
-            places
-                .filter(|(_, one)| kind.is_none_or(|kind| one.kind == kind))
-                .take(STEPS_PAGE + 1)
-                .map(|(place, one)| (place, work.step(one)))
-                .collect()
+        let planned_here = match self.0.runs.any(id) {
+            Some(live) if live.run().undoes.is_none() => {
+                let work = live.work.lock().await;
+                let left = work.next < work.plan.len();
+                left.then(|| work.steps(from as usize, kind)).transpose()?
+            }
+            _ => None,
+        };
+        let mut steps: Vec<(u64, Step)> = if let Some(steps) = planned_here {
+            steps
         } else {
             self.find_run(id).await?;
             let mut values = vec![id.0.into(), i64::from(from).into()];

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use super::{
     Live,
-    live::{Held, Pending, Planned, UnitRow, Work},
+    live::{Fresh, Held, Line, Pending, Planned, UnitRow, Work},
     relations,
+    spool::Spool,
 };
 use crate::{
     Result, Store, db,
@@ -48,14 +49,10 @@ impl Store {
             }
             db::sql(self.db(), find, values)
         };
-        let rows = self
-            .db()
-            .query_all_raw(among(
-                "SELECT external_id, employee_id, active, digest FROM erp_records WHERE source_id = $1",
-            ))
-            .await?;
-        work.held.reserve(rows.len());
-        for row in rows {
+        work.spool = Spool::new(self.0.env.folder.clone());
+        let find =
+            "SELECT external_id, employee_id, active, digest FROM erp_records WHERE source_id = $1";
+        db::each(self.db(), among(find), |row| {
             let held = Held {
                 employee: EmployeeId(row.try_get_by_index(1)?),
                 active: row.try_get_by_index(2)?,
@@ -68,7 +65,9 @@ impl Store {
             };
             work.active += u64::from(held.active);
             work.held.insert(row.try_get_by_index(0)?, held);
-        }
+            Ok(())
+        })
+        .await?;
         let find = "SELECT external_id, id, name, parent_ref, parent_id, heads, active FROM units WHERE source_id = $1";
         for row in self
             .db()
@@ -116,43 +115,99 @@ impl Store {
         present: Option<&HashSet<String>>,
     ) -> Result<Vec<Exceeded>> {
         let source = live.source;
-        let mut read = std::mem::take(&mut work.fresh);
-        work.totals.unchanged = work.totals.read - (read.len() as u64).min(work.totals.read);
-        self.add_due(source, work, present, &mut read).await?;
-        let (mut known, mut new): (Vec<_>, Vec<_>) = read
-            .into_values()
-            .partition(|worker| work.held.contains_key(&worker.external_id));
-        self.follow_decisions(work, present, &mut new)?;
+        work.totals.unchanged = work.totals.read - (work.fresh.len() as u64).min(work.totals.read);
+        self.add_due(source, work, present).await?;
+        self.follow_decisions(work, present)?;
+        self.name_managers(source, work).await?;
 
-        let before = self.records(source, &known).await?;
-        work.keep_unreadable(&mut known, &before);
-        let gone = work.gone(present);
-        let planned = known.iter().map(|worker| &worker.external_id).chain(&gone);
-        let planned = planned.map(String::as_str).collect();
-        let renamed = self.renamed(source, work, &planned).await?;
-
-        // The names of superiors in the plan, and of those who are gone.
-        let mut wanted: HashSet<&str> = gone.iter().map(String::as_str).collect();
-        let records = before.values().map(|record| &record.worker);
-        for worker in known.iter().chain(&new).chain(records) {
-            wanted.extend(worker.manager.as_deref());
-        }
-        let mut names: HashMap<String, String> = known
-            .iter()
-            .chain(&new)
-            .filter(|worker| wanted.contains(worker.external_id.as_str()))
-            .map(|worker| (worker.external_id.clone(), worker.name()))
-            .collect();
-        let unknown: Vec<_> = wanted
+        let read = std::mem::take(&mut work.fresh);
+        let (known, new): (Vec<_>, Vec<_>) = read
             .into_iter()
-            .filter(|id| !names.contains_key(*id))
-            .map(str::to_owned)
+            .partition(|(external_id, _)| work.held.contains_key(external_id));
+        for known in known.chunks(IN_MAX) {
+            self.differing(source, work, known).await?;
+        }
+        let gone = work.gone(present);
+        let names = self.names(source, &gone).await?;
+        for external_id in gone {
+            let gone = Planned {
+                kind: StepKind::Leaver,
+                employee: work.held.get(&external_id).map(|held| held.employee),
+                name: names.get(&external_id).unwrap_or(&external_id).clone(),
+                external_id,
+                changes: Vec::new(),
+                candidates: Vec::new(),
+                worker: None,
+            };
+            work.add(gone, None)?;
+        }
+        for renamed in self.renamed(source, work).await? {
+            if work
+                .held
+                .get(&renamed.external_id)
+                .is_some_and(|held| held.seen)
+            {
+                work.totals.unchanged = work.totals.unchanged.saturating_sub(1);
+            }
+            work.renamed += 1;
+            work.add(renamed, None)?;
+        }
+        self.newcomers(source, work, new).await?;
+        order(work);
+        self.name_joiners(&mut work.plan);
+        for line in &work.plan {
+            work.totals.count(line.kind);
+        }
+        let exceeded = live
+            .standing
+            .limits
+            .exceeded(&work.tally(live.standing.first));
+        self.doubt(source, work, &exceeded).await?;
+        Ok(exceeded)
+    }
+
+    /// Finds the names of the superiors that were read: as they were read, else as they are shown.
+    async fn name_managers(&self, source: SourceId, work: &mut Work) -> Result<()> {
+        let named: HashSet<&str> = work
+            .fresh
+            .values()
+            .filter_map(|fresh| Some(work.referred(fresh.manager?)))
             .collect();
+        let mut names = HashMap::with_capacity(named.len());
+        let mut unknown = Vec::new();
+        for id in named {
+            match work.fresh.get(id) {
+                Some(fresh) => drop(names.insert(id.to_owned(), work.worker(fresh)?.name())),
+                None => unknown.push(id.to_owned()),
+            }
+        }
         names.extend(self.names(source, &unknown).await?);
         work.names = names;
+        Ok(())
+    }
 
-        let mut plan = Vec::new();
-        for worker in known {
+    /// Plans the steps of some who say something else than before.
+    async fn differing(
+        &self,
+        source: SourceId,
+        work: &mut Work,
+        some: &[(String, Fresh)],
+    ) -> Result<()> {
+        let some = some
+            .iter()
+            .map(|(_, fresh)| Ok((work.worker(fresh)?, *fresh)));
+        let mut some = some.collect::<Result<Vec<_>>>()?;
+        let before = self
+            .records(source, some.iter().map(|(worker, _)| worker))
+            .await?;
+        work.keep_unreadable(&mut some, &before)?;
+        let old = before.values().filter_map(|record| {
+            let manager = record.worker.manager.as_ref()?;
+            (!work.names.contains_key(manager)).then(|| manager.clone())
+        });
+        let unnamed: Vec<_> = HashSet::<String>::from_iter(old).into_iter().collect();
+        work.names.extend(self.names(source, &unnamed).await?);
+        for (worker, fresh) in some {
             let Some(held) = work.held.get(&worker.external_id) else {
                 continue;
             };
@@ -169,71 +224,20 @@ impl Store {
                 }
                 _ => StepKind::Changed,
             };
-            let changes = match kind {
-                StepKind::Leaver => Vec::new(),
-                _ => changes(work, old, &worker),
-            };
-            plan.push(Planned {
-                kind,
-                external_id: worker.external_id.clone(),
-                employee: Some(held.employee),
-                name: worker.name(),
-                changes,
-                candidates: Vec::new(),
-                worker: Some(worker),
-            });
-        }
-        for external_id in gone {
-            let name = work.names.get(&external_id).unwrap_or(&external_id).clone();
-            plan.push(Planned {
-                kind: StepKind::Leaver,
-                employee: work.held.get(&external_id).map(|held| held.employee),
-                external_id,
-                name,
-                changes: Vec::new(),
-                candidates: Vec::new(),
-                worker: None,
-            });
-        }
-        for planned in renamed {
-            if work
-                .held
-                .get(&planned.external_id)
-                .is_some_and(|held| held.seen)
-            {
-                work.totals.unchanged = work.totals.unchanged.saturating_sub(1);
+            let mut planned = Planned::of(kind, Some(held.employee), worker);
+            if let (Some(worker), true) = (&planned.worker, kind != StepKind::Leaver) {
+                planned.changes = changes(work, old, worker);
             }
-            plan.push(planned);
+            work.add(planned, Some(fresh))?;
         }
-        self.newcomers(source, work, new, &mut plan).await?;
-        order(&mut plan);
-        self.name_joiners(&mut plan);
-        for planned in &plan {
-            work.totals.count(planned.kind);
-        }
-        work.plan = plan;
-        let exceeded = live
-            .standing
-            .limits
-            .exceeded(&work.tally(live.standing.first));
-        self.doubt(source, work, &exceeded).await?;
-        Ok(exceeded)
+        Ok(())
     }
 
     /// Adds decided records that were not read again, and notes those that are gone.
-    fn follow_decisions(
-        &self,
-        work: &mut Work,
-        present: Option<&HashSet<String>>,
-        new: &mut Vec<Worker>,
-    ) -> Result<()> {
-        let read: HashSet<&str> = new
-            .iter()
-            .map(|worker| worker.external_id.as_str())
-            .collect();
+    fn follow_decisions(&self, work: &mut Work, present: Option<&HashSet<String>>) -> Result<()> {
         let mut decided = Vec::new();
         for (external_id, pending) in &work.pending {
-            if read.contains(external_id.as_str()) || work.spared.contains(external_id) {
+            if work.fresh.contains_key(external_id) || work.spared.contains(external_id) {
                 continue;
             }
             let there = present.is_some_and(|present| present.contains(external_id));
@@ -244,7 +248,9 @@ impl Store {
                 work.no_longer_pending.push(external_id.clone());
             }
         }
-        new.extend(decided);
+        for worker in decided {
+            work.put_aside(&worker)?;
+        }
         Ok(())
     }
 
@@ -253,34 +259,36 @@ impl Store {
         &self,
         source: SourceId,
         work: &mut Work,
-        new: Vec<Worker>,
-        plan: &mut Vec<Planned>,
+        new: Vec<(String, Fresh)>,
     ) -> Result<()> {
-        let (new, later): (Vec<_>, Vec<_>) = new
-            .into_iter()
-            .partition(|worker| worker.works_on(work.today));
-        // Who is not here yet is told apart from others on the first day.
-        plan.extend(later.into_iter().map(|worker| Planned {
-            kind: StepKind::Scheduled,
-            external_id: worker.external_id.clone(),
-            employee: None,
-            name: worker.name(),
-            changes: changes(work, None, &worker),
-            candidates: Vec::new(),
-            worker: Some(worker),
-        }));
+        let (new, later): (Vec<_>, Vec<_>) = new.into_iter().partition(|(_, fresh)| fresh.works);
+        for (_, fresh) in later {
+            let worker = work.worker(&fresh)?;
+            let mut planned = Planned::of(StepKind::Scheduled, None, worker);
+            if let Some(worker) = &planned.worker {
+                planned.changes = changes(work, None, worker);
+            }
+            work.add(planned, Some(fresh))?;
+        }
         if new.is_empty() {
             return Ok(());
         }
         let known = self.known(source).await?;
+        if known.is_empty() && work.pending.is_empty() {
+            // Nobody is here whom they could be.
+            for (external_id, fresh) in new {
+                work.add_joiner(external_id, fresh);
+            }
+            return Ok(());
+        }
         let correlation = source::correlation(self.db(), source).await?;
         let mut claims: HashMap<EmployeeId, u32> = HashMap::new();
         let linked: HashSet<EmployeeId> = work.held.values().map(|held| held.employee).collect();
         let mut matched = Vec::with_capacity(new.len());
-        for worker in new {
+        for (external_id, fresh) in new {
             let decision = work
                 .pending
-                .get(&worker.external_id)
+                .get(&external_id)
                 .and_then(|pending| pending.decision);
             let who = match decision {
                 Some(Decision::Ignore) => {
@@ -290,19 +298,22 @@ impl Store {
                 Some(Decision::New) => Match::New,
                 // Somebody who got a record of this source since is taken by nobody else.
                 Some(Decision::Is(id)) if !linked.contains(&id) => Match::Is(id),
-                _ => known.correlate_by(&worker, &correlation),
+                _ => known.correlate_by(&work.worker(&fresh)?, &correlation),
             };
             if let Match::Is(id) = who {
                 *claims.entry(id).or_default() += 1;
             }
-            matched.push((worker, who));
+            matched.push((external_id, fresh, who));
         }
         let active = self
             .active(&claims.keys().copied().collect::<Vec<_>>())
             .await?;
-        for (worker, who) in matched {
+        for (external_id, fresh, who) in matched {
             let (kind, employee, candidates) = match who {
-                Match::New => (StepKind::Joiner, None, Vec::new()),
+                Match::New => {
+                    work.add_joiner(external_id, fresh);
+                    continue;
+                }
                 // Two records cannot be one person: which of them is has to be decided.
                 Match::Is(id) if claims.get(&id) > Some(&1) => {
                     (StepKind::Undecided, None, vec![id])
@@ -311,34 +322,27 @@ impl Store {
                 Match::Is(id) => (StepKind::Returner, Some(id), Vec::new()),
                 Match::Ambiguous(ids) => (StepKind::Undecided, None, ids),
             };
-            let changes = match kind {
-                StepKind::Changed | StepKind::Returner => changes(work, None, &worker),
-                _ => Vec::new(),
-            };
-            plan.push(Planned {
-                kind,
-                external_id: worker.external_id.clone(),
-                employee,
-                name: worker.name(),
-                changes,
-                candidates,
-                worker: Some(worker),
-            });
+            let mut planned = Planned::of(kind, employee, work.worker(&fresh)?);
+            planned.candidates = candidates;
+            if let (Some(worker), true) = (&planned.worker, kind != StepKind::Undecided) {
+                planned.changes = changes(work, None, worker);
+            }
+            work.add(planned, Some(fresh))?;
         }
         Ok(())
     }
 
     /// Gives joiners their ids, which sort as the plan does: so the rows of a
     /// chunk lie together in the database, and few pages are written for each.
-    fn name_joiners(&self, plan: &mut [Planned]) {
+    fn name_joiners(&self, plan: &mut [Line]) {
         let now = self.now();
-        let joiners = plan.partition_point(|planned| planned.kind == StepKind::Joiner);
-        for (n, planned) in plan[..joiners].iter_mut().enumerate() {
+        let joiners = plan.partition_point(|line| line.kind == StepKind::Joiner);
+        for (n, line) in plan[..joiners].iter_mut().enumerate() {
             let mut random: [u8; 10] = self.random();
             // The twelve bits after the time, which RFC 9562 lets count.
             let count = (n * 4096 / joiners) as u16;
             [random[0], random[1]] = count.to_be_bytes();
-            planned.employee = Some(EmployeeId::new(now, random));
+            line.employee = Some(EmployeeId::new(now, random));
         }
     }
 
@@ -364,30 +368,32 @@ impl Store {
             FROM employees e LEFT JOIN erp_records r ON r.employee_id = e.id
             WHERE NOT EXISTS (SELECT 1 FROM erp_records o WHERE o.employee_id = e.id AND o.source_id = $1)
             ORDER BY e.id";
-        let rows = self
-            .db()
-            .query_all_raw(db::sql(self.db(), find, [source.0.into()]))
-            .await?;
-        for row in rows {
-            let id = EmployeeId(row.try_get_by_index(0)?);
-            let record: Option<String> = row.try_get_by_index(3)?;
-            if let Some(record) = record {
-                let changed: String = row.try_get_by_index(4)?;
-                let worker = ErpRecord::decode(&record, &changed)?.worker;
-                add(
-                    id,
-                    worker.text(Attribute::EmployeeNumber),
-                    worker.text(Attribute::Emails),
-                );
-                let born = name_and_birth(&worker);
-                note(&mut by_name_and_birth, born, id);
-                note(&mut by_other_id, Some(worker.external_id), id);
-            } else {
-                let number: Option<String> = row.try_get_by_index(1)?;
-                let mail: Option<String> = row.try_get_by_index(2)?;
-                add(id, number.as_deref(), mail.as_deref());
-            }
-        }
+        db::each(
+            self.db(),
+            db::sql(self.db(), find, [source.0.into()]),
+            |row| {
+                let id = EmployeeId(row.try_get_by_index(0)?);
+                let record: Option<String> = row.try_get_by_index(3)?;
+                if let Some(record) = record {
+                    let changed: String = row.try_get_by_index(4)?;
+                    let worker = ErpRecord::decode(&record, &changed)?.worker;
+                    add(
+                        id,
+                        worker.text(Attribute::EmployeeNumber),
+                        worker.text(Attribute::Emails),
+                    );
+                    let born = name_and_birth(&worker);
+                    note(&mut by_name_and_birth, born, id);
+                    note(&mut by_other_id, Some(worker.external_id), id);
+                } else {
+                    let number: Option<String> = row.try_get_by_index(1)?;
+                    let mail: Option<String> = row.try_get_by_index(2)?;
+                    add(id, number.as_deref(), mail.as_deref());
+                }
+                Ok(())
+            },
+        )
+        .await?;
         known.by_name_and_birth = by_name_and_birth;
         known.by_other_id = by_other_id;
         Ok(known)
@@ -414,16 +420,16 @@ impl Store {
     }
 
     /// What the source said before of workers who changed.
-    async fn records(
+    pub(super) async fn records(
         &self,
         source: SourceId,
-        workers: &[Worker],
+        workers: impl Iterator<Item = &Worker>,
     ) -> Result<HashMap<String, ErpRecord>> {
-        let mut records = HashMap::with_capacity(workers.len());
-        for workers in workers.chunks(IN_MAX) {
-            let ids = workers.iter().map(|worker| worker.external_id.as_str());
+        let ids: Vec<_> = workers.map(|worker| worker.external_id.as_str()).collect();
+        let mut records = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IN_MAX) {
             for row in self
-                .of_source(source, "external_id, record, changed", ids)
+                .of_source(source, "external_id, record, changed", ids.iter().copied())
                 .await?
             {
                 let record: String = row.try_get_by_index(1)?;
@@ -468,13 +474,8 @@ impl Store {
             .await?)
     }
 
-    /// People of whom nothing changed but the name of their unit, but for those `planned` already.
-    async fn renamed(
-        &self,
-        source: SourceId,
-        work: &Work,
-        planned: &HashSet<&str>,
-    ) -> Result<Vec<Planned>> {
+    /// People of whom nothing changed but the name of their unit, but for those planned already.
+    async fn renamed(&self, source: SourceId, work: &Work) -> Result<Vec<Planned>> {
         let units: HashMap<UnitId, (&str, &str)> = work
             .units_before
             .iter()
@@ -485,6 +486,14 @@ impl Store {
             })
             .collect();
         let mut people = Vec::new();
+        if units.is_empty() {
+            return Ok(people);
+        }
+        let planned: HashSet<&str> = work
+            .plan
+            .iter()
+            .map(|line| line.external_id.as_str())
+            .collect();
         let ids: Vec<_> = units.keys().copied().collect();
         for ids in ids.chunks(IN_MAX) {
             let find = format!(
@@ -602,35 +611,35 @@ pub(super) fn changes(work: &Work, before: Option<&Worker>, now: &Worker) -> Vec
 
 /// By kind, and joiners so that superiors come before their reports: then nearly
 /// everyone's superior is there when they are written.
-fn order(plan: &mut Vec<Planned>) {
-    plan.sort_by(|a, b| (a.kind, &a.external_id).cmp(&(b.kind, &b.external_id)));
-    let joiners = plan.partition_point(|planned| planned.kind == StepKind::Joiner);
+fn order(work: &mut Work) {
+    let mut plan = std::mem::take(&mut work.plan);
+    plan.sort_unstable_by(|a, b| (a.kind, &a.external_id).cmp(&(b.kind, &b.external_id)));
+    let joiners = plan.partition_point(|line| line.kind == StepKind::Joiner);
     let place: HashMap<&str, usize> = plan[..joiners]
         .iter()
         .enumerate()
-        .map(|(at, planned)| (planned.external_id.as_str(), at))
+        .map(|(at, line)| (line.external_id.as_str(), at))
         .collect();
-    let mut reports: Vec<Vec<usize>> = vec![Vec::new(); joiners];
+    let mut reports: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut next = VecDeque::new();
-    for (at, planned) in plan[..joiners].iter().enumerate() {
-        let manager = planned
-            .worker
-            .as_ref()
-            .and_then(|worker| worker.manager.as_deref());
-        match manager.and_then(|manager| place.get(manager)) {
-            Some(above) if *above != at => reports[*above].push(at),
+    for (at, line) in plan[..joiners].iter().enumerate() {
+        let manager = line.fresh.and_then(|fresh| fresh.manager);
+        match manager.and_then(|manager| place.get(work.referred(manager))) {
+            Some(above) if *above != at => reports.entry(*above).or_default().push(at),
             _ => next.push_back(at),
         }
     }
     // Whoever stands in a circle is reached from nobody, and comes last.
-    let mut rank = vec![usize::MAX; joiners];
+    let mut rank = vec![u32::MAX; joiners];
     let mut ranked = 0;
     while let Some(at) = next.pop_front() {
         rank[at] = ranked;
         ranked += 1;
-        next.extend(&reports[at]);
+        next.extend(reports.get(&at).into_iter().flatten());
     }
-    let mut ordered: Vec<_> = plan.drain(..joiners).zip(rank).collect();
-    ordered.sort_by_key(|(_, rank)| *rank);
-    plan.splice(0..0, ordered.into_iter().map(|(planned, _)| planned));
+    for (line, rank) in plan.iter_mut().zip(rank) {
+        line.rank = rank;
+    }
+    plan[..joiners].sort_by_key(|line| line.rank);
+    work.plan = plan;
 }

@@ -143,6 +143,7 @@ impl World {
                 Arc::new(move || clock.now())
             },
             fill: Arc::new(move |bytes| dice.lock().unwrap().fill_bytes(bytes)),
+            folder: std::env::temp_dir(),
         };
         let keys = Keys {
             audit: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
