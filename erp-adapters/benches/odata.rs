@@ -16,6 +16,10 @@ use tokio::{
     runtime::Runtime,
 };
 
+// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PEOPLE: usize = 50_000;
 const PAGE: usize = 1_000;
 

@@ -22,7 +22,7 @@
 //! of the entry above; and with Active Directory `enabled`, from bit 2 of
 //! `userAccountControl`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use domain::{
@@ -138,6 +138,8 @@ pub struct Ldap {
     /// A connection that waits for the next photo.
     idle: Mutex<Option<Wire>>,
     index: Mutex<Option<Arc<Index>>>,
+    /// Who was there in a full pull that has just ended.
+    met: std::sync::Mutex<Option<WorkerIds>>,
 }
 
 impl std::fmt::Debug for Ldap {
@@ -220,6 +222,7 @@ impl Ldap {
             wanted,
             idle: Mutex::new(None),
             index: Mutex::new(None),
+            met: std::sync::Mutex::new(None),
         })
     }
 
@@ -381,6 +384,7 @@ impl ErpAdapter for Ldap {
     }
 
     fn workers(&self, since: Option<Watermark>) -> BoxStream<'_, Result<Page, Error>> {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let since = since.and_then(|since| moment(&since.0));
         stream::try_unfold(None::<Reading<'_>>, move |reading| async move {
             let mut reading = match reading {
@@ -395,6 +399,15 @@ impl ErpAdapter for Ldap {
     }
 
     async fn worker_ids(&self) -> Result<WorkerIds, Error> {
+        // A full pull has just met everyone.
+        let met = self
+            .met
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(met) = met {
+            return Ok(met);
+        }
         let index = self.index(true).await?;
         Ok(WorkerIds {
             ids: index.names.keys().cloned().collect(),

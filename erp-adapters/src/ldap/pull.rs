@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -20,7 +20,7 @@ use super::{
     wire::{Entry, Wire},
 };
 use crate::{
-    Error, Page,
+    Error, Page, WorkerIds,
     mapped::{Mapper, moment},
     words::quote,
 };
@@ -40,6 +40,8 @@ pub(super) struct Reading<'a> {
     newest: Option<DateTime<Utc>>,
     met: BTreeSet<String>,
     read: u64,
+    /// Who came, for a pull in full.
+    ids: WorkerIds,
 }
 impl Ldap {
     pub(super) async fn begin(&self, since: Option<DateTime<Utc>>) -> Result<Reading<'_>, Error> {
@@ -73,6 +75,7 @@ impl Ldap {
             newest: since,
             met: BTreeSet::new(),
             read: 0,
+            ids: WorkerIds::default(),
         })
     }
 
@@ -94,6 +97,10 @@ impl Ldap {
             workers.extend(self.worker(reading, &entry, &mut faults));
         }
         let over = reading.cursor.over;
+        if over && reading.since.is_none() {
+            let ids = std::mem::take(&mut reading.ids);
+            *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Some(ids);
+        }
         if over && reading.since.is_none() && self.own_mapping {
             faults.extend(self.never_met(reading));
         }
@@ -131,7 +138,13 @@ impl Ldap {
             record[photo.as_str()] = if there { json!([tag]) } else { json!([]) };
         }
         let place = place(&entry.dn);
-        let mut worker = reading.mapper.worker(&place, &record, faults)?;
+        let Some(mut worker) = reading.mapper.worker(&place, &record, faults) else {
+            reading.ids.unreadable += 1;
+            return None;
+        };
+        if reading.since.is_none() {
+            reading.ids.ids.insert(worker.external_id.clone());
+        }
         let index = &reading.index;
         let fault = |field: Option<&str>, what: String| Fault {
             place: place.clone(),
