@@ -41,10 +41,9 @@
 //! A leaver is a row that says `active` `no`, or that is not there any more.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use async_trait::async_trait;
@@ -61,7 +60,8 @@ use futures::{
 use tokio::{fs, io::AsyncReadExt as _};
 
 use crate::{
-    Access, ErpAdapter, Error, PHOTO_BYTES, Page, Probe, Readable, Structure, WorkerIds,
+    Access, ErpAdapter, Error, Page, Probe, Readable, Structure, WorkerIds,
+    photo_folder::{PHOTOS, Photos, photo_of},
     table::{Row, Table},
     words::{Notes, blank, complaint, quote},
 };
@@ -73,7 +73,6 @@ const ID_CHARS: usize = 40;
 const WORKERS: &str = "workers.csv";
 const UNITS: &str = "units.csv";
 const POSITIONS: &str = "positions.csv";
-const PHOTOS: &str = "photos";
 
 const ATTRIBUTES: [(&str, Attribute); 17] = [
     ("display_name", Attribute::DisplayName),
@@ -174,41 +173,6 @@ impl CsvFolder {
         Ok(table)
     }
 
-    /// Size and date of each photo, by the name of the file without its ending.
-    async fn photos(&self) -> Result<BTreeMap<String, PhotoFile>, Error> {
-        let unreachable = |error: io::Error| unreadable(PHOTOS, &error);
-        let mut photos = BTreeMap::new();
-        let mut entries = match fs::read_dir(self.folder.join(PHOTOS)).await {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(photos),
-            Err(error) => return Err(unreachable(error)),
-        };
-        while let Some(entry) = entries.next_entry().await.map_err(unreachable)? {
-            let path = entry.path();
-            // `metadata` of an entry does not follow links.
-            let meta = entry.metadata().await.map_err(unreachable)?;
-            let (Some(stem), Some(ending)) = (path.file_stem(), path.extension()) else {
-                continue;
-            };
-            if !meta.is_file() || !ENDINGS.contains(&ending.to_string_lossy().as_ref()) {
-                continue;
-            }
-            let changed = meta
-                .modified()
-                .ok()
-                .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let mark = format!("{}-{}", meta.len(), changed.unwrap_or_default().as_millis());
-            photos.insert(
-                stem.to_string_lossy().into_owned(),
-                PhotoFile {
-                    bytes: meta.len(),
-                    mark,
-                },
-            );
-        }
-        Ok(photos)
-    }
-
     async fn begin(&self) -> Result<Reading, Error> {
         let table = self.worker_table().await?;
         let units = self.table(UNITS).await?.map(|units| {
@@ -221,23 +185,12 @@ impl CsvFolder {
         Ok(Reading {
             table,
             units,
-            photos: self.photos().await?,
+            photos: Photos::of(&self.folder).await?,
             seen: HashMap::new(),
             next: 0,
             done: false,
         })
     }
-}
-
-/// Endings of photos; cameras write them large.
-const ENDINGS: [&str; 10] = [
-    "jpg", "jpeg", "png", "webp", "gif", "JPG", "JPEG", "PNG", "WEBP", "GIF",
-];
-
-#[derive(Debug)]
-struct PhotoFile {
-    bytes: u64,
-    mark: String,
 }
 
 #[async_trait]
@@ -246,7 +199,7 @@ impl ErpAdapter for CsvFolder {
         let workers = self.worker_table().await?;
         let units = self.table(UNITS).await?;
         let positions = self.table(POSITIONS).await?;
-        let photos = self.photos().await?.len();
+        let photos = Photos::of(&self.folder).await?.count();
         let access = |what: &str, rows: Option<usize>, without: &str| Access {
             what: what.to_owned(),
             readable: if rows.is_some() {
@@ -367,24 +320,7 @@ impl ErpAdapter for CsvFolder {
     }
 
     async fn photo(&self, external_id: &str) -> Result<Option<Photo>, Error> {
-        // An id names a file here and nowhere else.
-        if external_id.starts_with('.') || external_id.contains(['/', '\\', '\0']) {
-            return Ok(None);
-        }
-        let limit = usize::try_from(PHOTO_BYTES).unwrap_or(usize::MAX);
-        for ending in ENDINGS {
-            let name = format!("{external_id}.{ending}");
-            let path = self.folder.join(PHOTOS).join(&name);
-            if fs::symlink_metadata(&path)
-                .await
-                .is_ok_and(|meta| meta.is_file())
-            {
-                return Ok(read(&path, &name, limit)
-                    .await?
-                    .map(|bytes| Photo { bytes }));
-            }
-        }
-        Ok(None)
+        photo_of(&self.folder, external_id).await
     }
 }
 
@@ -393,7 +329,7 @@ struct Reading {
     table: Table,
     /// Every unit's id; none without `units.csv`.
     units: Option<HashSet<String>>,
-    photos: BTreeMap<String, PhotoFile>,
+    photos: Photos,
     /// Line of each number.
     seen: HashMap<String, u64>,
     next: usize,
@@ -505,26 +441,14 @@ impl Reading {
             }
             at.map(|at| at.to_utc())
         });
-        if let Some(photo) = self.photos.get(&id) {
-            if photo.bytes > PHOTO_BYTES {
-                notes.field(Attribute::Photos.name(), too_large(photo.bytes));
-            } else {
-                worker.photo = Some(photo.mark.clone());
+        if let Some(name) = self.photos.by_id(&id) {
+            match self.photos.mark(&name) {
+                Ok(mark) => worker.photo = mark,
+                Err(why) => notes.field(Attribute::Photos.name(), why),
             }
         }
         Some(worker)
     }
-}
-
-/// Why a photo of so many bytes is not taken.
-pub(crate) fn too_large(bytes: u64) -> String {
-    let tenths = bytes * 10 / (1 << 20);
-    format!(
-        "the photo has {}.{} MiB, at most {} MiB is taken; left out",
-        tenths / 10,
-        tenths % 10,
-        PHOTO_BYTES >> 20
-    )
 }
 
 fn notes<'a>(file: &str, row: &Row, id: Option<&str>, faults: &'a mut Vec<Fault>) -> Notes<'a> {

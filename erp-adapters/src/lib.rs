@@ -25,6 +25,7 @@ mod net;
 mod odata;
 mod odoo;
 mod pages;
+mod photo_folder;
 mod preset;
 mod pushed;
 mod registry;

@@ -1,7 +1,7 @@
 //! Records made into workers and units by a [`Mapping`], for every kind of
 //! source that has no fields of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use domain::{
@@ -25,7 +25,8 @@ const ID_MAX: usize = 200;
 pub(crate) struct Mapper<'a> {
     mapping: &'a Mapping,
     records: u64,
-    met: BTreeSet<&'a str>,
+    /// By the line of a worker: whether a record had it.
+    met: Vec<bool>,
     /// Units that workers name, where the source has none of its own.
     named: BTreeMap<String, String>,
 }
@@ -35,7 +36,7 @@ impl<'a> Mapper<'a> {
         Self {
             mapping,
             records: 0,
-            met: BTreeSet::new(),
+            met: vec![false; mapping.worker.len()],
             named: BTreeMap::new(),
         }
     }
@@ -54,15 +55,22 @@ impl<'a> Mapper<'a> {
             external_id: None,
             faults,
         };
-        let id = self.id(&mapping.worker, record, &mut notes)?;
-        notes.external_id = Some(id.clone());
-        let mut worker = blank(&id);
-        for field in mapping
+        let own = mapping
             .worker
             .iter()
-            .filter(|field| field.target != Target::Id)
-        {
-            let Some(texts) = self.read(field, record, &mut notes) else {
+            .position(|field| field.target == Target::Id)?;
+        let (met, texts) = read(&mapping.worker[own], record, &mut notes);
+        self.met[own] |= met;
+        let id = id(texts, &mut notes)?;
+        notes.external_id = Some(id.clone());
+        let mut worker = blank(&id);
+        for (at, field) in mapping.worker.iter().enumerate() {
+            if at == own {
+                continue;
+            }
+            let (met, texts) = read(field, record, &mut notes);
+            self.met[at] |= met;
+            let Some(texts) = texts else {
                 continue;
             };
             let first = texts.first().map(|text| text.trim().to_owned());
@@ -111,7 +119,10 @@ impl<'a> Mapper<'a> {
             external_id: None,
             faults,
         };
-        let id = self.id(&mapping.unit, record, &mut notes)?;
+        let mut fields = mapping.unit.iter();
+        let own = fields.find(|field| field.target == Target::Id)?;
+        let (_, texts) = read(own, record, &mut notes);
+        let id = id(texts, &mut notes)?;
         notes.external_id = Some(id.clone());
         let mut unit = OrgUnit {
             name: id.clone(),
@@ -120,7 +131,7 @@ impl<'a> Mapper<'a> {
             heads: Vec::new(),
         };
         for field in &mapping.unit {
-            let Some(texts) = self.read(field, record, &mut notes) else {
+            let (_, Some(texts)) = read(field, record, &mut notes) else {
                 continue;
             };
             let first = texts.first().map(|text| text.trim().to_owned());
@@ -154,11 +165,10 @@ impl<'a> Mapper<'a> {
         if self.records == 0 {
             return Vec::new();
         }
-        let fields = self.mapping.worker.iter();
-        let unmet = fields
-            .filter(|field| !field.from.is_empty() && !self.met.contains(field.from.as_str()));
+        let fields = self.mapping.worker.iter().zip(&self.met);
+        let unmet = fields.filter(|(field, met)| !field.from.is_empty() && !**met);
         unmet
-            .map(|field| Fault {
+            .map(|(field, _)| Fault {
                 place: source.to_owned(),
                 field: Some(field.target.name().to_owned()),
                 what: format!(
@@ -170,45 +180,6 @@ impl<'a> Mapper<'a> {
                 left_out: false,
             })
             .collect()
-    }
-
-    fn id(&mut self, fields: &'a [Field], record: &Json, notes: &mut Notes<'_>) -> Option<String> {
-        let field = fields.iter().find(|field| field.target == Target::Id)?;
-        let texts = self.read(field, record, notes).unwrap_or_default();
-        let id = texts.first().map(|id| id.trim()).unwrap_or_default();
-        if id.is_empty() || id.chars().count() > ID_MAX || id.chars().any(char::is_control) {
-            let what = if id.is_empty() {
-                "is empty; without it nobody can be told apart; left out".to_owned()
-            } else {
-                format!(
-                    "{} is no id: at most {ID_MAX} characters that can be shown; left out",
-                    quote(id)
-                )
-            };
-            notes.record(Some("id"), what);
-            return None;
-        }
-        Some(id.to_owned())
-    }
-
-    fn read(
-        &mut self,
-        field: &'a Field,
-        record: &Json,
-        notes: &mut Notes<'_>,
-    ) -> Option<Vec<String>> {
-        match field.read(record) {
-            Ok(Some(texts)) => {
-                self.met.insert(&field.from);
-                Some(texts)
-            }
-            Ok(None) => None,
-            Err(what) => {
-                self.met.insert(&field.from);
-                notes.field(field.target.name(), format!("{what}; left out"));
-                None
-            }
-        }
     }
 
     fn day(&self, field: &str, text: Option<String>, notes: &mut Notes<'_>) -> Option<NaiveDate> {
@@ -244,6 +215,36 @@ impl<'a> Mapper<'a> {
             );
         }
         moment
+    }
+}
+
+/// The id among the texts of its field; none, with a finding, if it is no id.
+fn id(texts: Option<Vec<String>>, notes: &mut Notes<'_>) -> Option<String> {
+    let texts = texts.unwrap_or_default();
+    let id = texts.first().map(|id| id.trim()).unwrap_or_default();
+    if id.is_empty() || id.chars().count() > ID_MAX || id.chars().any(char::is_control) {
+        let what = if id.is_empty() {
+            "is empty; without it nobody can be told apart; left out".to_owned()
+        } else {
+            format!(
+                "{} is no id: at most {ID_MAX} characters that can be shown; left out",
+                quote(id)
+            )
+        };
+        notes.record(Some("id"), what);
+        return None;
+    }
+    Some(id.to_owned())
+}
+
+/// Whether the record has such a field, and its texts where they can be understood.
+fn read(field: &Field, record: &Json, notes: &mut Notes<'_>) -> (bool, Option<Vec<String>>) {
+    match field.read(record) {
+        Ok(texts) => (texts.is_some(), texts),
+        Err(what) => {
+            notes.field(field.target.name(), format!("{what}; left out"));
+            (true, None)
+        }
     }
 }
 

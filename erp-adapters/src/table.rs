@@ -7,6 +7,8 @@ use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord};
 
 /// A cell holds a name, a number, a date: more means that a quote was left open.
 const CELL_BYTES: usize = 8 << 10;
+/// Most columns.
+const COLUMNS: usize = 1_000;
 
 /// The rows of one file.
 #[derive(Debug, Default)]
@@ -64,6 +66,9 @@ impl Table {
         let header = header
             .text()
             .map_err(|_| "does not begin with a row of column names in UTF-8")?;
+        if header.len() > COLUMNS {
+            return Err(format!("has more than {COLUMNS} columns"));
+        }
         let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let columns: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         for (index, name) in columns.iter().enumerate() {

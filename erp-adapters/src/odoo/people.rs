@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Error, PHOTO_BYTES, Page, Structure,
-    csv::too_large,
+    photo_folder::too_large,
     words::{Notes, blank, complaint},
 };
 

@@ -8,6 +8,10 @@ use crate::{
 /// Most bytes of a cell: more means a quote left open, or no table of people.
 pub(super) const CELL_BYTES: usize = 8 << 10;
 
+/// Most bytes that the rows of one file or sheet take here: 256 MiB. A sheet says in a few bytes
+/// that a long text comes a million times.
+const ROOM: usize = 256 << 20;
+
 /// The rows of one file or sheet.
 #[derive(Debug)]
 pub(super) struct Grid {
@@ -21,6 +25,8 @@ pub(super) struct Grid {
     pub(super) bad: Vec<BadRow>,
     /// What is to be said of the file as a whole.
     pub(super) notes: Vec<String>,
+    /// Bytes that more rows may take.
+    room: usize,
 }
 
 /// A column with a name.
@@ -70,6 +76,14 @@ impl Line {
         Some(cell.unwrap_or_default())
     }
 
+    /// Bytes that it takes, about.
+    fn weight(&self) -> usize {
+        let slot = std::mem::size_of::<Option<Box<str>>>();
+        let texts = self.cells.iter().flatten().map(|text| text.len());
+        let bad = self.bad.iter().map(|(_, why)| why.len());
+        64 + self.cells.len() * slot + texts.chain(bad).sum::<usize>()
+    }
+
     fn is_empty(&self) -> bool {
         let empty = |cell: &Option<Box<str>>| cell.as_deref().is_none_or(str::is_empty);
         self.bad.is_empty() && self.cells.iter().all(empty)
@@ -85,6 +99,7 @@ impl Grid {
             lines: Vec::new(),
             bad: Vec::new(),
             notes: Vec::new(),
+            room: ROOM,
         }
     }
 
@@ -152,10 +167,39 @@ impl Grid {
             .ok()
     }
 
-    pub(super) fn push(&mut self, line: Line) {
-        if !line.is_empty() {
-            self.lines.push(line);
+    /// Takes a row, unless it is empty.
+    ///
+    /// # Errors
+    /// In words, when the rows would take more memory than a table of people does.
+    pub(super) fn push(&mut self, line: Line) -> Result<(), String> {
+        if line.is_empty() {
+            return Ok(());
         }
+        let left = self.room.checked_sub(line.weight());
+        self.room = left.ok_or_else(|| format!("holds more than {ROOM} bytes of text"))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Tells of a column with values that nothing names.
+    pub(super) fn note_nameless(&mut self, column: u32, header: u32) {
+        let letters = column_letters(column);
+        self.note(format!(
+            "column {letters} has values but no name in row {header}; it is ignored"
+        ));
+    }
+
+    /// Marks the cells of a merged area, each by row and column from 0, all but its first.
+    ///
+    /// # Errors
+    /// In words, when so much is merged that it is no table.
+    pub(super) fn spoil_merged(&mut self, from: (u32, u32), to: (u32, u32)) -> Result<(), String> {
+        let corner = |(row, column): (u32, u32)| format!("{}{}", column_letters(column), row + 1);
+        let label = format!("{}:{}", corner(from), corner(to));
+        let why = format!(
+            "belongs to the merged cells {label}, of which only the first has a value; take the merge off"
+        );
+        self.spoil(from, to, &why)
     }
 
     pub(super) fn note(&mut self, what: String) {
@@ -163,7 +207,7 @@ impl Grid {
     }
 
     /// Marks the cells of an area, all but its first, as not to be trusted.
-    pub(super) fn spoil(&mut self, from: (u32, u32), to: (u32, u32), why: &str) {
+    fn spoil(&mut self, from: (u32, u32), to: (u32, u32), why: &str) -> Result<(), String> {
         let columns: Vec<_> = (0..)
             .zip(&self.columns)
             .filter(|(_, column)| (from.1..=to.1).contains(&column.index))
@@ -173,16 +217,20 @@ impl Grid {
         let first = self
             .lines
             .partition_point(|line| line.number < *rows.start());
-        for line in self.lines[first..]
-            .iter_mut()
-            .take_while(|line| line.number <= *rows.end())
-        {
+        let last = self
+            .lines
+            .partition_point(|line| line.number <= *rows.end());
+        let marks = columns.len() * last.saturating_sub(first);
+        let left = self.room.checked_sub(marks * (why.len() + 64));
+        self.room = left.ok_or("has too many merged cells")?;
+        for line in &mut self.lines[first..last.max(first)] {
             for (at, index) in &columns {
                 if (line.number, *index) != (*rows.start(), from.1) {
                     line.bad.push((*at, why.to_owned()));
                 }
             }
         }
+        Ok(())
     }
 
     /// `people.xlsx, sheet Staff, row 12`

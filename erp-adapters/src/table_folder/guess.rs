@@ -9,7 +9,7 @@ use super::{grid::Grid, rows::names};
 use crate::Error;
 
 /// What columns are called in exports, English and German, without spaces and signs.
-const KNOWN: [(Target, &[&str]); 20] = [
+const KNOWN: [(Target, &[&str]); 21] = [
     (
         Target::Id,
         &[
@@ -188,6 +188,10 @@ const KNOWN: [(Target, &[&str]); 20] = [
             "austrittsdatum",
             "austritt",
         ],
+    ),
+    (
+        Target::Photo,
+        &["photo", "photofile", "picture", "foto", "bild", "bilddatei"],
     ),
     (
         Target::Attribute(Attribute::Locale),

@@ -1,5 +1,5 @@
-//! A folder into which somebody puts tables of people, as CSV or .xlsx, with
-//! whatever columns they have: a [`Mapping`] says what they mean, and without
+//! A folder into which somebody puts tables of people, as CSV, .xlsx or .ods,
+//! with whatever columns they have: a [`Mapping`] says what they mean, and without
 //! one the names of the columns do, where they are understood.
 //!
 //! Of the files that match the pattern the newest counts, or all of them
@@ -10,7 +10,12 @@
 //!
 //! CSV is UTF-8, or Windows-1252 where the settings say so: the two cannot be
 //! told apart for certain, and a wrong guess would write wrong names. UTF-16
-//! is refused. .xlsx is read as [`workbook`] says; .xls, .xlsb and .ods are
+//! is refused.
+//!
+//! Photos lie in the folder `photos` beside the files: where a column says so, under the name that
+//! it names, else as `{id}.jpg` or with another ending.
+//!
+//! .xlsx is read as [`workbook`] says and .ods as [`ods`]; .xls and .xlsb are
 //! not read. Formulas are texts or their saved values here and nowhere more
 //! than that.
 
@@ -35,6 +40,7 @@ use tokio::{sync::Mutex, time::sleep};
 use crate::{
     Access, ErpAdapter, Error, Page, Probe, Readable, Sample, Structure, WorkerIds,
     csv::{FILE_BYTES, read},
+    photo_folder::{Photos, photo},
     registry::{Kind, optional, setting},
     words::quote,
 };
@@ -42,6 +48,7 @@ use crate::{
 mod files;
 mod grid;
 mod guess;
+mod ods;
 mod open;
 mod rows;
 mod workbook;
@@ -56,7 +63,7 @@ use rows::{Loaded, names, pages};
 pub(crate) const KIND: Kind = Kind {
     name: "table",
     label: "CSV or Excel files",
-    help: "Reads tables of people, with whatever columns they have, from a folder of the server.",
+    help: "Reads tables of people (CSV, .xlsx, .ods), with whatever columns they have, from a folder of the server, and photos from its folder photos.",
     settings: &[
         setting(
             "folder",
@@ -297,7 +304,9 @@ impl TableFolder {
             unit_grids.extend(units);
         }
         let marks: Vec<_> = files.iter().map(Seen::mark).collect();
-        Loaded::new(marks.join("\n"), self.mapping.as_ref(), grids, unit_grids)
+        let photos = Photos::of(&self.folder).await?;
+        let (marks, mapping) = (marks.join("\n"), self.mapping.as_ref());
+        Loaded::new(marks, mapping, grids, unit_grids, photos)
     }
 
     /// The sheet of the people, and that of the units if one is asked for; none if the file is gone.
@@ -390,8 +399,11 @@ impl ErpAdapter for TableFolder {
         Ok(self.load(false).await?.ids.clone())
     }
 
-    async fn photo(&self, _: &str) -> Result<Option<Photo>, Error> {
-        Ok(None)
+    async fn photo(&self, external_id: &str) -> Result<Option<Photo>, Error> {
+        match self.load(false).await?.photo_file(external_id) {
+            Some(name) => photo(&self.folder, &name).await,
+            None => Ok(None),
+        }
     }
 
     async fn sample(&self, limit: usize) -> Result<Vec<Sample>, Error> {

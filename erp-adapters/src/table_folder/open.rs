@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{grid::Grid, workbook};
+use super::{grid::Grid, ods, workbook};
 
 /// How a CSV file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,12 @@ pub(super) fn open(
         return Err("is an old .xls file, or protected by a password; save it as .xlsx".into());
     }
     if bytes.starts_with(ZIP) {
-        if name.to_lowercase().ends_with(".ods") {
-            return Err("is an .ods file; save it as .xlsx".into());
+        if ods::is_open_document(&bytes) {
+            let of_units = match units {
+                Some(units) => Some(ods::read(name, &bytes, Some(units), 1)?),
+                None => None,
+            };
+            return Ok((ods::read(name, &bytes, sheet, header)?, of_units));
         }
         let of_units = match units {
             Some(units) => Some(workbook::read(name, bytes.clone(), Some(units), 1)?),
@@ -38,7 +42,7 @@ pub(super) fn open(
         return Err("is CSV, which has no sheet for units".into());
     }
     if bytes.contains(&0) && !bytes.starts_with(b"\xFF\xFE") && !bytes.starts_with(b"\xFE\xFF") {
-        return Err("is neither CSV nor .xlsx".into());
+        return Err("is neither CSV nor .xlsx nor .ods".into());
     }
     let text = match encoding {
         Encoding::Utf8 => Cow::Borrowed(bytes.as_slice()),

@@ -13,7 +13,9 @@ use futures::stream;
 use serde_json::{Map, Value as Json, json};
 
 use super::{grid::Grid, guess::followed};
-use crate::{Error, Page, Structure, WorkerIds, mapped::Mapper, words::quote};
+use crate::{
+    Error, Page, Structure, WorkerIds, mapped::Mapper, photo_folder::Photos, words::quote,
+};
 
 const PAGE_ROWS: usize = 500;
 
@@ -32,6 +34,9 @@ pub(super) struct Loaded {
     /// Where each id stands that stands twice: the first place counts.
     twice: HashSet<(usize, usize)>,
     first: HashMap<String, String>,
+    photos: Photos,
+    /// The photo's file by the id of a person, where a column names it.
+    photo_names: HashMap<String, String>,
 }
 impl Loaded {
     pub(super) fn new(
@@ -39,6 +44,7 @@ impl Loaded {
         mapping: Option<&Mapping>,
         grids: Vec<Grid>,
         unit_grids: Vec<Grid>,
+        photos: Photos,
     ) -> Result<Self, Error> {
         let guessed = mapping.is_none();
         let mapping = match mapping {
@@ -71,16 +77,18 @@ impl Loaded {
             ids: WorkerIds::default(),
             twice: HashSet::new(),
             first: HashMap::new(),
+            photos,
+            photo_names: HashMap::new(),
         };
         loaded.take_ids();
         loaded.take_units();
         Ok(loaded)
     }
 
-    /// Reads the ids, and the units that people name.
+    /// Reads the ids, the units that people name, and the names of their photos.
     fn take_ids(&mut self) {
         let needed = |field: &&Field| {
-            field.target == Target::Id
+            matches!(field.target, Target::Id | Target::Photo)
                 || (field.target == Target::Unit && self.unit_grids.is_empty())
         };
         let part = Mapping {
@@ -100,6 +108,9 @@ impl Loaded {
                 };
                 let id = worker.external_id;
                 if self.ids.ids.insert(id.clone()) {
+                    if let Some(name) = photo_name(&part, &record) {
+                        self.photo_names.insert(id.clone(), name);
+                    }
                     self.first.insert(id, grid.place(line.number));
                 } else {
                     self.twice.insert((at, row));
@@ -256,12 +267,54 @@ impl Loaded {
                     quote(&id),
                     self.first.get(&id).map_or("another place", String::as_str)
                 ),
-                external_id: Some(id),
+                external_id: Some(id.clone()),
                 left_out: true,
             });
             return None;
         }
-        worker
+        worker.map(|mut worker| {
+            worker.photo = match self.photo_of(&id) {
+                Ok(mark) => mark,
+                Err(what) => {
+                    faults.push(Fault {
+                        place: grid.place(line.number),
+                        field: Some(Target::Photo.name().to_owned()),
+                        what,
+                        external_id: Some(id),
+                        left_out: false,
+                    });
+                    None
+                }
+            };
+            worker
+        })
+    }
+
+    /// The file with somebody's photo: the one that a column names, or without such a column the one
+    /// that is called like the id.
+    pub(super) fn photo_file(&self, id: &str) -> Option<String> {
+        if self.names_photos() {
+            self.photos.by_name(self.photo_names.get(id)?)
+        } else {
+            self.photos.by_id(id)
+        }
+    }
+
+    fn names_photos(&self) -> bool {
+        let mut fields = self.mapping.worker.iter();
+        fields.any(|field| field.target == Target::Photo)
+    }
+
+    /// What changes when the photo does.
+    fn photo_of(&self, id: &str) -> Result<Option<String>, String> {
+        match (self.photo_file(id), self.photo_names.get(id)) {
+            (Some(name), _) => self.photos.mark(&name),
+            (None, Some(named)) => Err(format!(
+                "{} is no file of the folder photos; left out",
+                quote(named)
+            )),
+            (None, None) => Ok(None),
+        }
     }
 
     fn page(
@@ -337,6 +390,13 @@ fn record<'t>(grid: &Grid, mapping: &Mapping, text: impl Fn(usize) -> Option<&'t
         }
     }
     Json::Object(record)
+}
+
+/// What a row says its photo's file is called.
+fn photo_name(mapping: &Mapping, record: &Json) -> Option<String> {
+    let mut fields = mapping.worker.iter();
+    let field = fields.find(|field| field.target == Target::Photo)?;
+    field.read(record).ok()??.into_iter().next()
 }
 
 /// The id of a row that cannot be read, where that much of it can.

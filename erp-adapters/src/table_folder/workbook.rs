@@ -12,17 +12,17 @@ use std::io::{Cursor, Read};
 use calamine::{DataRef, ExcelDateTime, Reader as _, SheetType, SheetVisible, Xlsx, XlsxError};
 use zip::ZipArchive;
 
-use super::grid::{CELL_BYTES, Grid, Line, column_letters};
+use super::grid::{CELL_BYTES, Grid, Line};
 use crate::words::quote;
 
 /// Most bytes of a workbook when it is unpacked: 256 MiB.
-const UNPACKED: u64 = 256 << 20;
+pub(super) const UNPACKED: u64 = 256 << 20;
 /// Most files in a workbook.
 const PARTS: usize = 2_000;
 /// Most rows that are read.
-const ROWS: u32 = 200_000;
+pub(super) const ROWS: u32 = 200_000;
 /// Most columns.
-const COLUMNS: u32 = 256;
+pub(super) const COLUMNS: u32 = 256;
 /// Most cells with something in them.
 const CELLS: usize = 5_000_000;
 /// Largest whole number of which a spreadsheet keeps every digit: 2^53.
@@ -80,7 +80,7 @@ pub(super) fn read(
             if number < line.number {
                 return Err("has rows out of order".into());
             }
-            grid.push(std::mem::replace(&mut line, Line::new(number)));
+            grid.push(std::mem::replace(&mut line, Line::new(number)))?;
         }
         match grid.column(column) {
             Some(at) => line.set(at, value),
@@ -90,30 +90,19 @@ pub(super) fn read(
     if !named {
         grid.name_columns(&header_cells)?;
     }
-    grid.push(line);
+    grid.push(line)?;
     for column in nameless {
-        let letters = column_letters(column);
-        grid.note(format!(
-            "column {letters} has values but no name in row {header}; it is ignored"
-        ));
+        grid.note_nameless(column, header);
     }
     for area in merged {
-        let (from, to) = (area.start, area.end);
-        let label = format!(
-            "{}{}:{}{}",
-            column_letters(from.1),
-            from.0 + 1,
-            column_letters(to.1),
-            to.0 + 1
-        );
-        grid.spoil(from, to, &format!("belongs to the merged cells {label}, of which only the first has a value; take the merge off"));
+        grid.spoil_merged(area.start, area.end)?;
     }
     Ok(grid)
 }
 
 /// Unpacks every part without keeping it, to know how much it is.
-fn weigh(bytes: &[u8], most: u64) -> Result<(), String> {
-    let broken = |_| "is not a whole .xlsx file; is it still being written?".to_owned();
+pub(super) fn weigh(bytes: &[u8], most: u64) -> Result<(), String> {
+    let broken = |_| "is not a whole spreadsheet; is it still being written?".to_owned();
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     if zip.len() > PARTS {
         return Err(format!("holds more than {PARTS} files"));
@@ -203,7 +192,7 @@ fn value(cell: &DataRef<'_>) -> Result<String, String> {
 }
 
 /// `123` for the 123.0 that a spreadsheet keeps.
-fn number(number: f64) -> Result<String, String> {
+pub(super) fn number(number: f64) -> Result<String, String> {
     if number.abs() >= EXACT {
         return Err(
             "is a number too long for a spreadsheet to keep every digit; make the column text"
