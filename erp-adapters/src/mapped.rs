@@ -141,7 +141,10 @@ impl<'a> Mapper<'a> {
                         unit.name = name.chars().take(ID_MAX).collect();
                     }
                 }
-                Target::Parent => unit.parent = first.filter(|parent| *parent != unit.external_id),
+                Target::Parent if first.as_ref() == Some(&unit.external_id) => {
+                    notes.field("parent", "is the unit itself; left out".into());
+                }
+                Target::Parent => unit.parent = first,
                 Target::Head => unit.heads = texts,
                 _ => {}
             }

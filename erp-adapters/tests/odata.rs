@@ -1,6 +1,8 @@
 //! OData services forced to fail, and shapes that no service here has. What the
 //! adapter does with a real one is asked in `odata_real.rs`.
 
+mod service;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -10,11 +12,8 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    Attribute, Value,
-    erp::{Watermark, Worker},
-};
-use erp_adapters::{ClientPage, ErpAdapter, Error, Guard, Limits, Page, Readable, open};
+use domain::{Attribute, Value};
+use erp_adapters::{ClientPage, ErpAdapter, Error, Page, Readable};
 use futures::TryStreamExt as _;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,26 +25,7 @@ use wiremock::{
     },
 };
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_millis(500),
-    idle: Duration::from_millis(500),
-    total: Duration::from_secs(5),
-    bytes: 256 << 10,
-};
-
-type Opened = Result<Box<dyn ErpAdapter>, Error>;
-
-fn try_open(settings: &[(&str, &str)], mapping: Option<Json>) -> Opened {
-    let guard = Guard::new(["127.0.0.1"])
-        .expect("a list")
-        .with_limits(LIMITS);
-    let settings: BTreeMap<_, _> = settings
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    let mapping = mapping.map(|json| serde_json::from_value(json).expect("a mapping"));
-    open("odata", &settings, mapping.as_ref(), &guard)
-}
+use service::{faults, names, pull, try_open, workers};
 
 /// A v4 service with a list of people at `People`, and `more` settings.
 fn plain(server: &MockServer, more: &[(&str, &str)]) -> Box<dyn ErpAdapter> {
@@ -58,26 +38,7 @@ fn plain(server: &MockServer, more: &[(&str, &str)]) -> Box<dyn ErpAdapter> {
         {"target": "unit", "from": "unit"},
         {"target": "changedAt", "from": "changed"},
     ]});
-    try_open(&settings, Some(mapping)).expect("an adapter")
-}
-
-async fn pull(source: &dyn ErpAdapter, since: Option<&str>) -> Result<Vec<Page>, Error> {
-    let since = since.map(|mark| Watermark(mark.to_owned()));
-    source.workers(since).try_collect().await
-}
-
-fn workers(pages: &[Page]) -> Vec<&Worker> {
-    pages.iter().flat_map(|page| &page.workers).collect()
-}
-
-fn names(pages: &[Page]) -> Vec<String> {
-    workers(pages).iter().map(|worker| worker.name()).collect()
-}
-
-fn faults(pages: &[Page]) -> Vec<String> {
-    let all = pages.iter().flat_map(|page| &page.faults);
-    all.map(|fault| format!("{}: {}", fault.place, fault.what))
-        .collect()
+    try_open("odata", &settings, Some(mapping)).expect("an adapter")
 }
 
 fn ada() -> Json {
@@ -264,8 +225,12 @@ async fn a_connection_that_breaks_off_ends_the_pull() {
     });
     let url = format!("http://{address}/odata");
     let mapping = json!({"worker": [{"target": "id", "from": "id"}]});
-    let source =
-        try_open(&[("url", &url), ("people", "People")], Some(mapping)).expect("an adapter");
+    let source = try_open(
+        "odata",
+        &[("url", &url), ("people", "People")],
+        Some(mapping),
+    )
+    .expect("an adapter");
     let error = pull(&*source, None).await.expect_err("broken off");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert_eq!(served.load(Ordering::Relaxed), 4, "tried a few times");
@@ -714,7 +679,7 @@ async fn lists_are_counted_in_one_trip_where_the_service_takes_batches() {
             ("units", "Units"),
             ("version", version),
         ];
-        try_open(&settings, Some(mapping())).expect("an adapter")
+        try_open("odata", &settings, Some(mapping())).expect("an adapter")
     };
     let v2 = "--x\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\n\r\n57\r\n--x\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n\r\n--x--";
     let v4 = json!({"responses": [{"id": "0", "status": 200, "body": "57"}, {"id": "1", "status": 403}]}).to_string();
@@ -829,7 +794,7 @@ async fn a_source_can_be_looked_at_before_it_has_a_mapping() {
         ("page_size", "2"),
     ];
     let mapping = serde_json::to_value(erp_adapters::unmapped()).expect("JSON");
-    let source = try_open(&settings, Some(mapping)).expect("an adapter");
+    let source = try_open("odata", &settings, Some(mapping)).expect("an adapter");
     let samples = source.sample(8).await.expect("samples");
     assert_eq!(samples.len(), 8);
     assert_eq!(samples[7].record, json!({"id": 7}));
@@ -846,7 +811,7 @@ async fn what_cannot_be_right_is_refused_before_anything_is_read() {
     let said = |settings: &[(&str, &str)], mapping: Json| {
         let mut all = vec![("url", "https://erp.example/odata")];
         all.extend(settings);
-        try_open(&all, Some(mapping))
+        try_open("odata", &all, Some(mapping))
             .expect_err("refused")
             .to_string()
     };
@@ -910,7 +875,7 @@ async fn business_central_as_documented() {
         ("company", "c1"),
         ("currency", "GBP"),
     ];
-    let source = try_open(&settings, None).expect("an adapter");
+    let source = try_open("odata", &settings, None).expect("an adapter");
     let read = pull(&*source, None).await.expect("a pull");
     insta::assert_json_snapshot!(
         "business_central_people",
@@ -950,8 +915,12 @@ async fn finance_and_operations_as_documented() {
         .mount(&server)
         .await;
     let url = format!("{}/data", server.uri());
-    let source =
-        try_open(&[("url", &url), ("preset", "finance-operations")], None).expect("an adapter");
+    let source = try_open(
+        "odata",
+        &[("url", &url), ("preset", "finance-operations")],
+        None,
+    )
+    .expect("an adapter");
     let read = pull(&*source, None).await.expect("a pull");
     insta::assert_json_snapshot!("finance_and_operations", (workers(&read), faults(&read)));
 }
@@ -979,6 +948,7 @@ async fn s4hana_as_documented() {
     .await;
     let url = format!("{}/sap/opu/odata/sap/API_BUSINESS_PARTNER", server.uri());
     let source = try_open(
+        "odata",
         &[
             ("url", &url),
             ("preset", "s4hana"),

@@ -1,37 +1,18 @@
 //! REST services of every paging style, forced to fail, and the shapes of the
 //! presets. Those come from the products' documentation: nobody here could call one.
 
+mod service;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::erp::{Watermark, Worker};
-use erp_adapters::{ErpAdapter, Error, Guard, Limits, Page, Readable, open};
-use futures::TryStreamExt as _;
+use erp_adapters::{ErpAdapter, Error, Readable};
 use serde_json::{Value as Json, json};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{body_json, header, method, path, query_param},
 };
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_millis(500),
-    idle: Duration::from_millis(500),
-    total: Duration::from_secs(5),
-    bytes: 256 << 10,
-};
-
-type Opened = Result<Box<dyn ErpAdapter>, Error>;
-
-fn try_open(settings: &[(&str, &str)], mapping: Option<Json>) -> Opened {
-    let guard = Guard::new(["127.0.0.1"])
-        .expect("a list")
-        .with_limits(LIMITS);
-    let settings: BTreeMap<_, _> = settings
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    let mapping = mapping.map(|json| serde_json::from_value(json).expect("a mapping"));
-    open("rest", &settings, mapping.as_ref(), &guard)
-}
+use service::{faults, names, pull, try_open, workers};
 
 fn mapping() -> Json {
     json!({"worker": [
@@ -51,26 +32,7 @@ fn service(server: &MockServer, more: &[(&str, &str)]) -> Box<dyn ErpAdapter> {
         ("people_at", "/data"),
     ];
     settings.extend(more);
-    try_open(&settings, Some(mapping())).expect("an adapter")
-}
-
-async fn pull(source: &dyn ErpAdapter, since: Option<&str>) -> Result<Vec<Page>, Error> {
-    let since = since.map(|mark| Watermark(mark.to_owned()));
-    source.workers(since).try_collect().await
-}
-
-fn workers(pages: &[Page]) -> Vec<&Worker> {
-    pages.iter().flat_map(|page| &page.workers).collect()
-}
-
-fn names(pages: &[Page]) -> Vec<String> {
-    workers(pages).iter().map(|worker| worker.name()).collect()
-}
-
-fn faults(pages: &[Page]) -> Vec<String> {
-    let all = pages.iter().flat_map(|page| &page.faults);
-    all.map(|fault| format!("{}: {}", fault.place, fault.what))
-        .collect()
+    try_open("rest", &settings, Some(mapping())).expect("an adapter")
 }
 
 fn people(count: u64) -> Vec<Json> {
@@ -382,6 +344,36 @@ async fn a_mapping_to_a_missing_field_is_one_finding_and_seen_by_the_probe() {
 }
 
 #[tokio::test]
+async fn a_unit_that_becomes_its_own_parent_is_told_and_stands_alone() {
+    let server = MockServer::start().await;
+    let units = json!([{"id": "U1", "above": "U1"}, {"id": "U2", "above": "U1"}]);
+    Mock::given(path("/api/units"))
+        .respond_with(page(json!({"data": units})))
+        .mount(&server)
+        .await;
+    let mut mapping = mapping();
+    mapping["unit"] =
+        json!([{"target": "id", "from": "id"}, {"target": "parent", "from": "above"}]);
+    let url = format!("{}/api", server.uri());
+    let settings = [
+        ("url", url.as_str()),
+        ("people", "people"),
+        ("units", "units"),
+        ("units_at", "/data"),
+    ];
+    let source = try_open("rest", &settings, Some(mapping)).expect("an adapter");
+    let structure = source.units().await.expect("units");
+    let parents: Vec<_> = structure
+        .units
+        .iter()
+        .map(|unit| (unit.external_id.as_str(), unit.parent.as_deref()))
+        .collect();
+    assert_eq!(parents, [("U1", None), ("U2", Some("U1"))]);
+    let told: Vec<_> = structure.faults.iter().map(|one| &one.what).collect();
+    assert_eq!(told, ["is the unit itself; left out"]);
+}
+
+#[tokio::test]
 async fn each_way_to_sign_in_sends_its_header() {
     for (settings, name, value) in [
         (
@@ -476,7 +468,7 @@ async fn a_photo_is_taken_from_the_record_and_from_nowhere_else() {
         ("person", "people/{id}"),
         ("person_at", "/data"),
     ];
-    let source = try_open(&settings, Some(mapping)).expect("an adapter");
+    let source = try_open("rest", &settings, Some(mapping)).expect("an adapter");
     let photo = async |id: &str| {
         source
             .photo(id)
@@ -499,7 +491,7 @@ async fn what_cannot_be_right_is_refused_before_anything_is_read() {
     let said = |settings: &[(&str, &str)]| {
         let mut all = vec![("url", "https://erp.example/api")];
         all.extend(settings);
-        try_open(&all, Some(mapping()))
+        try_open("rest", &all, Some(mapping()))
             .expect_err("refused")
             .to_string()
     };
@@ -512,10 +504,14 @@ async fn what_cannot_be_right_is_refused_before_anything_is_read() {
     assert!(with("page_size", "many").starts_with("page_size is not a number"));
     assert!(with("since", "changed=").starts_with("since is not a parameter with {since}"));
     assert!(
-        try_open(&[("url", "https://erp.example"), ("people", "p")], None)
-            .expect_err("refused")
-            .to_string()
-            .starts_with("mapping is needed")
+        try_open(
+            "rest",
+            &[("url", "https://erp.example"), ("people", "p")],
+            None
+        )
+        .expect_err("refused")
+        .to_string()
+        .starts_with("mapping is needed")
     );
 }
 
@@ -594,6 +590,7 @@ async fn erpnext_as_documented() {
         .await;
     let uri = server.uri();
     let source = try_open(
+        "rest",
         &[
             ("url", &uri),
             ("preset", "erpnext"),
@@ -654,6 +651,7 @@ async fn bamboohr_as_documented() {
         .await;
     let url = format!("{}/api/gateway.php/forge", server.uri());
     let source = try_open(
+        "rest",
         &[
             ("url", &url),
             ("preset", "bamboohr"),
@@ -707,7 +705,7 @@ async fn a_workday_report_as_documented() {
         ("password", "pw"),
         ("people", "ISU_OPTIMUS/Workers?format=json"),
     ];
-    let source = try_open(&settings, None).expect("an adapter");
+    let source = try_open("rest", &settings, None).expect("an adapter");
     let read = pull(&*source, None).await.expect("a pull");
     insta::assert_json_snapshot!("workday_people", (workers(&read), faults(&read)));
     let probe = source.probe().await.expect("a probe");
@@ -715,7 +713,7 @@ async fn a_workday_report_as_documented() {
         (probe.system.as_str(), probe.people, probe.units),
         ("Workday, report as a web service", 2, 2)
     );
-    let missing = try_open(&settings[..4], None)
+    let missing = try_open("rest", &settings[..4], None)
         .expect_err("refused")
         .to_string();
     assert!(missing.starts_with("people is needed"), "{missing}");
