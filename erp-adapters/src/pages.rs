@@ -33,6 +33,10 @@ pub(crate) struct Met<'a> {
     id: Option<&'a Field>,
     pub(crate) ids: BTreeSet<String>,
     nameless: usize,
+    /// Whether one id may have several records.
+    pub(crate) several: bool,
+    /// Records beyond the first of each id.
+    more: usize,
     /// How many there are, if the source says so.
     pub(crate) count: Option<u64>,
     places: HashSet<String>,
@@ -49,6 +53,8 @@ impl<'a> Met<'a> {
             id: id.filter(|field| !field.from.is_empty()),
             ids: BTreeSet::new(),
             nameless: 0,
+            several: false,
+            more: 0,
             count: None,
             places: HashSet::new(),
             last: Vec::new(),
@@ -79,12 +85,14 @@ impl<'a> Met<'a> {
         if self.pages > PAGES_MAX {
             return Err(self.never_ends("never comes to an end"));
         }
-        let before = self.ids.len() + self.nameless;
+        let before = self.records();
         let mut page = Vec::with_capacity(rows.len());
         for row in rows {
             match self.id.and_then(|field| id(field, row)) {
                 Some(id) => {
-                    self.ids.insert(id.clone());
+                    if !self.ids.insert(id.clone()) && self.several {
+                        self.more += 1;
+                    }
                     page.push(id);
                 }
                 None => self.nameless += 1,
@@ -99,7 +107,11 @@ impl<'a> Met<'a> {
             return Err(self.never_ends("holds the same records again and again"));
         }
         self.last = page;
-        Ok(self.ids.len() + self.nameless > before)
+        Ok(self.records() > before)
+    }
+
+    fn records(&self) -> usize {
+        self.ids.len() + self.nameless + self.more
     }
 
     pub(crate) fn never_ends(&self, what: &str) -> Error {
@@ -108,8 +120,9 @@ impl<'a> Met<'a> {
 
     /// How many records the source counts beyond those that it gave.
     pub(crate) fn withheld(&self) -> u64 {
-        let met = (self.ids.len() + self.nameless) as u64;
-        self.count.unwrap_or(0).saturating_sub(met)
+        self.count
+            .unwrap_or(0)
+            .saturating_sub(self.records() as u64)
     }
 
     /// Who was met. Where records were withheld or have no id, nobody is known to be gone.

@@ -306,6 +306,113 @@ async fn a_service_that_does_not_page_is_asked_in_pages() {
     );
 }
 
+/// A row of somebody's job, as EmpJob has them when it is asked itself.
+fn job(id: &str, days: (&str, &str), number: u64, title: &str, unit: &str) -> Json {
+    let moment = |day: &str| format!("{day}T00:00:00Z");
+    json!({"userId": id, "startDate": moment(days.0), "endDate": moment(days.1), "seqNumber": number.to_string(), "jobTitle": title, "department": unit})
+}
+
+fn jobs(server: &MockServer) -> Box<dyn ErpAdapter> {
+    let mapping = json!({"worker": [
+        {"target": "id", "from": "userId"},
+        {"target": "displayName", "from": "userId"},
+        {"target": "title", "from": "jobTitle"},
+        {"target": "unit", "from": "department"},
+    ]});
+    let url = format!("{}/odata/hr", server.uri());
+    let settings = [
+        ("url", url.as_str()),
+        ("people", "People"),
+        ("segments", "records"),
+    ];
+    try_open("odata", &settings, Some(mapping)).expect("an adapter")
+}
+
+#[tokio::test]
+async fn of_rows_that_are_the_list_itself_each_person_has_the_one_of_today() {
+    let end = "9999-12-31";
+    let rows = [
+        job(
+            "a",
+            ("2020-01-01", "2024-12-31"),
+            1,
+            "Apprentice",
+            "Old hall",
+        ),
+        job("a", ("2025-01-01", end), 1, "Smith", "Forge"),
+        job("a", ("2025-01-01", end), 2, "Head smith", "Forge"),
+        // Across two pages.
+        job("b", ("2020-01-01", "2026-06-01"), 1, "Clerk", "Office"),
+        job("b", ("2026-06-02", end), 1, "Head of office", "Office"),
+        job("c", ("2026-07-01", end), 1, "Joiner", "Forge"),
+        job("d", ("2020-01-01", "2026-05-31"), 1, "Leaver", "Gone"),
+    ];
+    let serve = async |pages: &[&[Json]]| {
+        let server = MockServer::start().await;
+        for (at, rows) in pages.iter().enumerate() {
+            let next = (at + 1 < pages.len()).then(|| format!("People?$skiptoken={}", at + 1));
+            let mut answer = list(rows, next.as_deref());
+            let count = pages.iter().map(|page| page.len()).sum::<usize>();
+            let mut body = json!({"@odata.count": count, "value": rows});
+            if let Some(next) = next {
+                body["@odata.nextLink"] = json!(next);
+            }
+            answer = answer
+                .set_body_json(body)
+                .insert_header("date", "Tue, 02 Jun 2026 12:00:00 GMT");
+            let mock = Mock::given(path("/odata/hr/People"));
+            let mock = match at {
+                0 => mock
+                    .and(query_param("$orderby", "userId,startDate"))
+                    .and(query_param_contains("$select", "startDate")),
+                at => mock.and(query_param("$skiptoken", at.to_string())),
+            };
+            mock.respond_with(answer).mount(&server).await;
+        }
+        server
+    };
+    let server = serve(&[&rows[..4], &rows[4..]]).await;
+    let source = jobs(&server);
+    let read = pull(&*source, None).await.expect("a pull");
+    let day = |day: &str| Some(day.parse().expect("a day"));
+    let people: Vec<_> = workers(&read)
+        .into_iter()
+        .map(|one| {
+            let title = one.text(Attribute::Title).unwrap_or_default();
+            (one.external_id.as_str(), title, one.starts_on, one.ends_on)
+        })
+        .collect();
+    assert_eq!(
+        people,
+        [
+            ("a", "Head smith", None, None),
+            ("b", "Head of office", None, None),
+            ("c", "Joiner", day("2026-07-01"), None),
+            ("d", "Leaver", None, day("2026-05-31")),
+        ]
+    );
+    assert_eq!(faults(&read), Vec::<String>::new());
+    // Seven rows are counted and four people were met: nothing was withheld.
+    let ids = source.worker_ids().await.expect("ids");
+    assert_eq!((ids.ids.len(), ids.unreadable), (4, 0));
+    // The units are those of today's rows.
+    let units = source.units().await.expect("units").units;
+    let units: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
+    assert_eq!(units, ["Forge", "Gone", "Office"]);
+    // A row begins to count without a change, so a later run asks for all again.
+    let later = pull(&*source, Some("2026-06-01T00:00:00Z")).await;
+    assert_eq!(names(&later.expect("a pull")).len(), 4);
+
+    // A service that takes no notice of the order is found out before it is believed.
+    let mixed = [rows[0].clone(), rows[3].clone(), rows[1].clone()];
+    let server = serve(&[&mixed]).await;
+    let error = pull(&*jobs(&server), None).await.expect_err("no order");
+    assert_eq!(
+        error.to_string(),
+        "People: the rows are not in the order of ids: those of a stand apart"
+    );
+}
+
 #[tokio::test]
 async fn a_list_that_was_cut_is_gone_on_with_and_never_taken_for_whole() {
     let server = MockServer::start().await;

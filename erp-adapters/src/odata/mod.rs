@@ -13,7 +13,8 @@
 //! - Decimals are texts in v2, and in v4 only when asked for with
 //!   `IEEE754Compatible=true`.
 //! - Effective-dated rows (SuccessFactors) begin to count on a day on which
-//!   nothing changes, so a list with such rows is always read in full.
+//!   nothing changes, so a list with such rows is always read in full. They
+//!   stand in a person's record, or are themselves the list.
 //! - There is no list of what was deleted but in Business Central's changes:
 //!   whoever is gone is seen by comparing ids.
 
@@ -38,6 +39,7 @@ use serde_json::{Value as Json, json};
 
 use self::{
     clients::Fields,
+    people::{Dated, People, ROW},
     setup::want,
     walk::{List, Walk},
     wire::{Version, Wanted, effective},
@@ -50,6 +52,7 @@ use crate::{
 };
 
 mod clients;
+mod people;
 mod setup;
 mod walk;
 mod wire;
@@ -72,8 +75,8 @@ pub struct OData {
     /// More of every query.
     query: String,
     page_size: Option<u64>,
-    /// Where in a person's record the rows stand that count from day to day.
-    segments: Option<String>,
+    /// Where the rows stand that count from day to day.
+    segments: Option<Segments>,
     /// The address of one person, with `{id}`.
     person: String,
     /// The address of a photo, with `{id}`, and where in its answer it stands.
@@ -87,6 +90,15 @@ pub struct OData {
     plainly: AtomicU8,
     /// Who was there in a full pull that has just ended.
     met: Mutex<Option<WorkerIds>>,
+}
+
+/// Where rows stand of which one counts each day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segments {
+    /// In a person's record, at this pointer.
+    Within(String),
+    /// Each record of the list is one, and several are of one person.
+    Records,
 }
 
 impl OData {
@@ -108,28 +120,38 @@ impl OData {
         }
     }
 
+    /// The day by the service's clock: rows begin and end by it.
+    fn day(&self, date: Option<DateTime<Utc>>) -> Result<NaiveDate, Error> {
+        let missing = "is missing; without it nobody knows which dated row counts";
+        let date = date.ok_or_else(|| malformed(&self.people.set, "the header Date", missing))?;
+        Ok(date.date_naive())
+    }
+
+    /// The record of a person made of all their rows: the one that counts.
+    fn merge(&self, rows: Vec<Json>, date: Option<DateTime<Utc>>) -> Result<Dated, Error> {
+        let found = effective(&rows, self.day(date)?);
+        // Without a single date there is nothing to choose by: the last word counts.
+        let last = rows.into_iter().next_back();
+        Ok(match found {
+            Some(found) => (found.row, (found.begins, found.ends)),
+            None => (last.unwrap_or_default(), (None, None)),
+        })
+    }
+
     /// Puts the row that counts `today` in the place of all the dated ones.
     fn settle(
         &self,
         row: &mut Json,
         today: Option<DateTime<Utc>>,
     ) -> Result<(Option<NaiveDate>, Option<NaiveDate>), Error> {
-        let Some(at) = &self.segments else {
+        let Some(Segments::Within(at)) = &self.segments else {
             return Ok((None, None));
         };
-        let today = today.ok_or_else(|| {
-            malformed(
-                &self.people.set,
-                "the header Date",
-                "is missing; without it nobody knows which dated row counts",
-            )
-        })?;
+        let today = self.day(today)?;
         let Some(rows) = row.pointer_mut(at) else {
             return Ok((None, None));
         };
-        let found = rows
-            .as_array()
-            .and_then(|rows| effective(rows, today.date_naive()));
+        let found = rows.as_array().and_then(|rows| effective(rows, today));
         Ok(match found {
             Some(found) => {
                 *rows = found.row;
@@ -148,19 +170,15 @@ impl OData {
     fn worker<'a>(
         &'a self,
         mapper: &mut Mapper<'a>,
-        mut row: Json,
-        today: Option<DateTime<Utc>>,
+        (row, (begins, ends)): Dated,
         number: u64,
         faults: &mut Vec<Fault>,
-    ) -> Result<Option<Worker>, Error> {
-        let (begins, ends) = self.settle(&mut row, today)?;
+    ) -> Option<Worker> {
         let place = match self.id_field().and_then(|field| id(field, &row)) {
             Some(id) => format!("{} {id}", self.people.set),
             None => format!("{}, record {number}", self.people.set),
         };
-        let Some(mut worker) = mapper.worker(&place, &row, faults) else {
-            return Ok(None);
-        };
+        let mut worker = mapper.worker(&place, &row, faults)?;
         worker.starts_on = worker.starts_on.or(begins);
         worker.ends_on = worker.ends_on.or(ends);
         if self.photo.is_some() && worker.photo.is_none() {
@@ -168,7 +186,7 @@ impl OData {
             let changed = self.changed().and_then(|at| raw(&row, at));
             worker.photo = Some(changed.unwrap_or("once").to_owned());
         }
-        Ok(Some(worker))
+        Some(worker)
     }
 
     async fn pull<'a>(&'a self, mut pull: Pull<'a>) -> Result<Option<(Page, Pull<'a>)>, Error> {
@@ -179,9 +197,17 @@ impl OData {
         pull.progress.in_full |= pull.walk.restarted;
         let Some(chunk) = chunk else {
             pull.progress.ended = true;
+            let mut faults = Vec::new();
+            let mut workers = Vec::new();
+            if let Some(rows) = pull.people.rest() {
+                let person = self.merge(rows, pull.walk.began)?;
+                let number = pull.progress.number;
+                workers.extend(self.worker(&mut pull.mapper, person, number, &mut faults));
+            }
+            faults.extend(pull.progress.findings(&pull.mapper, &pull.walk.met));
             let page = Page {
-                workers: Vec::new(),
-                faults: pull.progress.findings(&pull.mapper, &pull.walk.met),
+                workers,
+                faults,
                 watermark: match &pull.walk.delta {
                     Some(link) => changes(link),
                     None => pull.progress.watermark(pull.walk.began),
@@ -195,11 +221,19 @@ impl OData {
         };
         let mut faults = Vec::new();
         let mut workers = Vec::with_capacity(chunk.rows.len());
-        for row in chunk.rows {
+        for mut row in chunk.rows {
             pull.progress.note(&row, self.changed());
             let number = pull.progress.number;
-            let worker = self.worker(&mut pull.mapper, row, chunk.date, number, &mut faults)?;
-            workers.extend(worker);
+            let person = if self.segments == Some(Segments::Records) {
+                match pull.people.take(&self.people.set, row)? {
+                    Some(rows) => self.merge(rows, chunk.date)?,
+                    None => continue,
+                }
+            } else {
+                let days = self.settle(&mut row, chunk.date)?;
+                (row, days)
+            };
+            workers.extend(self.worker(&mut pull.mapper, person, number, &mut faults));
         }
         let page = Page {
             workers,
@@ -236,6 +270,7 @@ impl OData {
             },
             mapper: Mapper::new(&self.mapping),
             progress: Progress::new(since, in_full),
+            people: People::new(self.id_field()),
         })
     }
 
@@ -363,6 +398,7 @@ struct Pull<'a> {
     walk: Walk<'a>,
     mapper: Mapper<'a>,
     progress: Progress,
+    people: People<'a>,
 }
 
 /// A pull of clients on its way.
@@ -381,7 +417,8 @@ impl ErpAdapter for OData {
             .collect();
         let mut counts = lists.iter().copied().zip(self.counts(&lists).await?);
         let people = match counts.next() {
-            Some((_, Ok(people))) => people,
+            // A row is no person where several are of one.
+            Some((_, Ok(people))) if self.segments != Some(Segments::Records) => people,
             Some((_, Err(error @ Error::Forbidden { .. }))) => return Err(error),
             // A service without `$count` is counted by hand.
             _ => self.worker_ids().await?.ids.len() as u64,
@@ -456,19 +493,32 @@ impl ErpAdapter for OData {
                 track: false,
                 ..self.people.clone()
             };
-            for path in self.segments.iter().map(|at| at.trim_start_matches('/')) {
-                list.wanted.relation(path);
+            if let Some(Segments::Within(at)) = &self.segments {
+                list.wanted.relation(at.trim_start_matches('/'));
             }
             narrowed
                 .worker
                 .iter()
                 .for_each(|field| want(&mut list.wanted, field));
+            let rows = self.segments == Some(Segments::Records);
+            if rows {
+                ROW.iter().for_each(|field| list.wanted.field(field));
+            }
             let mut walk = Walk::new(self, list, self.id_field());
+            let mut people = People::new(self.id_field());
+            let mut name = |row: &Json| drop(mapper.worker("", row, &mut Vec::new()));
             while let Some(chunk) = walk.next().await? {
                 for mut row in chunk.rows {
-                    self.settle(&mut row, chunk.date)?;
-                    mapper.worker("", &row, &mut Vec::new());
+                    if !rows {
+                        self.settle(&mut row, chunk.date)?;
+                        name(&row);
+                    } else if let Some(rows) = people.take(&self.people.set, row)? {
+                        name(&self.merge(rows, chunk.date)?.0);
+                    }
                 }
+            }
+            if let Some(rows) = people.rest() {
+                name(&self.merge(rows, walk.began)?.0);
             }
             structure.units = mapper.named_units();
             return Ok(structure);

@@ -12,8 +12,9 @@ use domain::{
 };
 
 use super::{
-    OData,
+    OData, Segments,
     clients::Fields,
+    people::ROW,
     walk::List,
     wire::{Version, Wanted},
 };
@@ -97,7 +98,7 @@ pub(crate) const KIND: Kind = Kind {
         optional(
             "segments",
             "Dated rows",
-            "JSON pointer to rows of a person with startDate, endDate and seqNumber of which one counts each day, such as /empInfo/jobInfoNav.",
+            "JSON pointer to rows of a person with startDate, endDate and seqNumber of which one counts each day, such as /empInfo/jobInfoNav; or records, where each record of the list is such a row, as in EmpJob.",
         ),
         optional(
             "units",
@@ -181,7 +182,7 @@ impl OData {
             clients: clients(&given)?,
             query: given.text("query")?,
             page_size: given.page_size()?,
-            segments: given.get("segments")?,
+            segments: segments(&given)?,
             photo: given.get("photo")?,
             photo_at: given.get("photo_at")?,
             currency: given.get("currency")?,
@@ -238,17 +239,38 @@ fn people(given: &Given<'_>, mapping: &Mapping) -> Result<List, Error> {
         .worker
         .iter()
         .for_each(|field| want(&mut wanted, field));
-    if let Some(at) = given.get("segments")? {
-        for part in ["startDate", "endDate", "seqNumber"] {
-            wanted.field(&format!("{at}/{part}"));
+    let segments = segments(given)?;
+    for part in ROW {
+        match &segments {
+            None => {}
+            Some(Segments::Within(at)) => wanted.field(&format!("{at}/{part}")),
+            Some(Segments::Records) => wanted.field(part),
         }
+    }
+    let track = matches!(given.raw("track"), Some("yes" | "true"));
+    if track && segments.is_some() {
+        let what = "cannot go with segments: a row begins to count without a change";
+        return Err(Error::setting("track", what));
     }
     Ok(List {
         set,
         wanted,
         filter: given.get("people_filter")?,
         extra: given.text("people_query")?,
-        track: matches!(given.raw("track"), Some("yes" | "true")),
+        track,
+        rows: segments == Some(Segments::Records),
+    })
+}
+
+fn segments(given: &Given<'_>) -> Result<Option<Segments>, Error> {
+    Ok(match given.get("segments")?.as_deref() {
+        None => None,
+        Some("records") => Some(Segments::Records),
+        Some(at) if at.starts_with('/') => Some(Segments::Within(at.to_owned())),
+        Some(_) => {
+            let what = "must be a JSON pointer such as /empInfo/jobInfoNav, or records";
+            return Err(Error::setting("segments", what));
+        }
     })
 }
 

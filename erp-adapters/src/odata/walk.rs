@@ -27,6 +27,8 @@ pub(super) struct List {
     pub(super) extra: String,
     /// Whether links to later changes are asked for.
     pub(super) track: bool,
+    /// Whether a person has several records: those of one have to stand together.
+    pub(super) rows: bool,
 }
 
 #[derive(Debug)]
@@ -63,9 +65,11 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(odata: &'a OData, list: List, id: Option<&'a Field>) -> Self {
+        let mut met = Met::new(&list.set, id);
+        met.several = list.rows;
         Self {
             odata,
-            met: Met::new(&list.set, id),
+            met,
             list,
             id,
             step: Step::From(0),
@@ -177,9 +181,11 @@ impl<'a> Walk<'a> {
             });
         }
         // Without an order of its own, a list may come in another one each time.
-        let skips = odata.page_size.is_some() || skip > 0;
-        if let Some(id) = self.id.filter(|id| skips && !id.from.is_empty()) {
-            options.push(("$orderby", id.from.trim_start_matches('/').to_owned()));
+        let ordered = self.list.rows || odata.page_size.is_some() || skip > 0;
+        if let Some(id) = self.id.filter(|id| ordered && !id.from.is_empty()) {
+            let id = id.from.trim_start_matches('/');
+            let then = if self.list.rows { ",startDate" } else { "" };
+            options.push(("$orderby", format!("{id}{then}")));
         }
         if let Some(size) = odata.page_size {
             options.push(("$top", size.to_string()));
