@@ -21,6 +21,8 @@ use serde_json::Value as Json;
 
 use crate::{Attribute, Violation};
 
+mod read;
+
 /// How a source's records become workers and units.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mapping {

@@ -104,6 +104,24 @@ impl Violation {
         }
     }
 
+    /// The same of another field, where a part of an input is called otherwise than the whole.
+    #[must_use]
+    pub fn at(mut self, name: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Required { field }
+            | Self::TooLong { field, .. }
+            | Self::TooShort { field, .. }
+            | Self::BadFormat { field, .. }
+            | Self::ControlCharacters { field }
+            | Self::Unknown { field, .. }
+            | Self::Duplicate { field, .. }
+            | Self::EmptyRange { field } => *field = name.into(),
+            Self::LockedByRule { attribute, .. } => *attribute = name.into(),
+            Self::WeakPassword => {}
+        }
+        self
+    }
+
     /// A stable, machine-readable name of the kind of violation.
     #[must_use]
     pub fn code(&self) -> &'static str {

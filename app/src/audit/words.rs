@@ -273,6 +273,24 @@ pub(super) fn told(named: &NamedEntry) -> Told {
             format!("{whom} left"),
             Some("Sign-in ended, the content stays".to_owned()),
         ),
+        "person.held_back" => (
+            "Leaver",
+            Tone::Warning,
+            format!("{whom} stays for now, though a source says that they left"),
+            Some("Too many left at once".to_owned()),
+        ),
+        "person.let_go" => (
+            "Decision",
+            Tone::Neutral,
+            format!("Let {whom} go, as a source says"),
+            None,
+        ),
+        "person.kept" => (
+            "Decision",
+            Tone::Neutral,
+            format!("Kept {whom}, though a source says that they left"),
+            None,
+        ),
         "person.unlinked" => (
             "Decision",
             Tone::Neutral,

@@ -8,6 +8,7 @@ use crate::{
     chat::island::given,
     edge::{AppError, Visit, face},
     portal::Portal,
+    source::leavers,
     ui::{
         Avatar, Card, Count, Door, EmptyState, Face, Glyph, Icon, LinkButton, Look, PageHead,
         Person, Time, Tone,
@@ -39,6 +40,7 @@ async fn show(visit: Visit) -> Result<Response, AppError> {
         .into_iter()
         .filter(|review| review.ended_at.is_none() && review.expires_at > visit.reader.now)
         .collect();
+    let leaving = leavers::waiting(&visit).await?;
     let reader = visit.reader;
     let me = visit.me.person.clone();
     let given = me
@@ -60,6 +62,7 @@ async fn show(visit: Visit) -> Result<Response, AppError> {
                         <PageHead title=format!("{}, {given}", greeting(&reader)) sentence=sentence>
                             <LinkButton text="Write to somebody" href="/chat/new" look=Look::Primary icon=Some(Glyph::Chat) />
                         </PageHead>
+                        {leaving.iter().map(|waiting| leavers::banner(waiting, &reader)).collect_view()}
                         <Conversations conversations=conversations reader=reader me=me.id />
                     </div>
                     <aside class="stack stack--loose" aria-label="For you">

@@ -224,15 +224,26 @@ fn fields(kind: &'static Kind, typed: &Typed, set: &[String]) -> AnyView {
 
 /// The form that changes a source.
 pub(super) fn change_form(source: &Source, kind: &'static Kind, typed: &Typed) -> AnyView {
+    let (label, help) = if kind.is_pushed() {
+        (
+            "Share of leavers in 24 hours, in percent",
+            "0 to 100. If more people than that are said to have left, the others stay until somebody decides. One person may always leave.",
+        )
+    } else {
+        (
+            "Share of leavers that stops a run, in percent",
+            "0 to 100. A run that would let more people go at once stops and asks. One person may always leave.",
+        )
+    };
     view! {
         <form class="stack form" method="post" action=format!("/console/sources/{}", source.id)>
             {fields(kind, typed, &source.secrets_set)}
             <Field
-                label="Share of leavers that stops a run, in percent"
+                label=label
                 name="leaver_percent"
                 kind="number"
                 value=typed.leaver_percent.clone()
-                help="0 to 100. A run that would let more people go at once stops and asks. One person may always leave."
+                help=help
                 error=typed.error("leaver_percent")
             />
             <div>

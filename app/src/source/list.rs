@@ -4,7 +4,7 @@ use axum::response::Response;
 use domain::Action;
 use leptos::prelude::*;
 
-use super::words;
+use super::{leavers, words};
 use crate::{
     edge::{AppError, Visit},
     ui::{
@@ -25,6 +25,7 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
         sources.push((source, run));
     }
     let undecided = store.undecided(&visit.viewer).await?;
+    let leaving = leavers::waiting(&visit).await?;
     let manages = visit.viewer.can(Action::ManageSources);
     let reader = visit.reader;
     visit
@@ -35,6 +36,7 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
                 .map(|(source, run)| {
                     let href = format!("/console/sources/{}", source.id);
                     let waiting = undecided.iter().filter(|one| one.source == source.id).count();
+                    let leaving = leaving.iter().find(|one| one.source == source.id).map_or(0, |one| one.count);
                     let state = run.map(|run| {
                         let (word, tone) = words::phase(&run);
                         let href = format!("{href}/runs/{}", run.id);
@@ -54,6 +56,14 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
                                         view! {
                                             <span class="beside-block">
                                                 {format::counted(waiting as u64, "record needs a decision", "records need a decision")}
+                                            </span>
+                                        }
+                                    })}
+                                {(leaving > 0)
+                                    .then(|| {
+                                        view! {
+                                            <span class="beside-block">
+                                                {format::counted(leaving, "person waits to leave", "people wait to leave")}
                                             </span>
                                         }
                                     })}

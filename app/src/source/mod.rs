@@ -5,6 +5,8 @@ pub mod island;
 #[cfg(feature = "ssr")]
 mod form;
 #[cfg(feature = "ssr")]
+pub(crate) mod leavers;
+#[cfg(feature = "ssr")]
 mod limits;
 #[cfg(feature = "ssr")]
 mod list;
@@ -36,7 +38,7 @@ mod router {
     };
     use domain::Action;
 
-    use super::{form, limits, list, mapping, page, people, push, run, schedule, undo};
+    use super::{form, leavers, limits, list, mapping, page, people, push, run, schedule, undo};
     use crate::{
         edge::{AppError, Visit},
         portal::Portal,
@@ -55,6 +57,10 @@ mod router {
             .route(
                 "/console/sources/{id}/correlation",
                 post(people::set_correlation),
+            )
+            .route(
+                "/console/sources/{id}/leavers",
+                get(leavers::show).post(leavers::decide),
             )
             .route("/console/sources/{id}/token", post(push::renew))
             .route("/console/sources/{id}/token/revoke", post(push::revoke))

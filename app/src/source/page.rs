@@ -11,7 +11,7 @@ use store::{run::Run, source::Source};
 
 use super::{
     form::{self, Typed},
-    limits,
+    leavers, limits,
     people::{self, Who},
     push::Pushed,
     router::manages,
@@ -66,6 +66,8 @@ pub(super) async fn page(
     let who = Who::of(&visit, source.id).await?;
     let manages = visit.viewer.can(Action::ManageSources);
     let pushed = Pushed::of(&visit, &source).await?;
+    let mut waiting = leavers::waiting(&visit).await?;
+    waiting.retain(|one| one.source == source.id);
     let scheduled = match pushed {
         None => Some(store.schedule(&visit.viewer, source.id).await?),
         Some(_) => None,
@@ -94,6 +96,7 @@ pub(super) async fn page(
                         {buttons}
                     </PageHead>
                     {limits::paused(&source, manages, &reader)}
+                    {waiting.iter().map(|waiting| leavers::banner(waiting, &reader)).collect_view()}
                     {wrong.then(form::not_yet)}
                     {tested.map(connection)}
                     <div class="columns">
@@ -110,7 +113,7 @@ pub(super) async fn page(
                         </div>
                         <aside class="stack stack--loose" aria-label="About this source">
                             {pushed.as_ref().map(|pushed| pushed.card(&home, reader))}
-                            {facts(&source, reader)}
+                            {facts(&source, pushed.is_some(), reader)}
                             {scheduled.map(|set| schedule::card(&source, set.as_ref(), manages, reader))}
                             {(manages && mapped).then(|| mapping_card(&home))}
                             {pushed.is_none().then(|| limits::card(&source, &flash, manages))}
@@ -175,7 +178,7 @@ fn actions(home: &str, under_way: bool) -> AnyView {
     .into_any()
 }
 
-fn facts(source: &Source, reader: Reader) -> AnyView {
+fn facts(source: &Source, pushed: bool, reader: Reader) -> AnyView {
     let read = source
         .last_read_at
         .map(|at| (format::iso(at), reader.moment(at)));
@@ -185,7 +188,12 @@ fn facts(source: &Source, reader: Reader) -> AnyView {
         reader.date(source.created_at),
     );
     let people = format::number(i64::try_from(source.people).unwrap_or(i64::MAX));
-    let leavers = format!("More than {} % at once stop a run", source.leaver_percent);
+    let leavers = match (source.leaver_percent, pushed) {
+        (100.., true) => "Out at once, however many".to_owned(),
+        (100.., false) => "However many, they stop no run".to_owned(),
+        (share, true) => format!("More than {share} % in 24 hours wait for a decision"),
+        (share, false) => format!("More than {share} % at once stop a run"),
+    };
     view! {
         <Card title="Facts" id="facts">
             <Facts one=true>
@@ -193,7 +201,7 @@ fn facts(source: &Source, reader: Reader) -> AnyView {
                 <Fact label="Connected">
                     <Time iso=connected.0 text=connected.1 />
                 </Fact>
-                <Fact label="Last read">
+                <Fact label=if pushed { "Last sent" } else { "Last read" }>
                     {match read {
                         Some((iso, text)) => view! { <Time iso=iso text=text /> }.into_any(),
                         None => "Not yet".into_any(),

@@ -50,6 +50,9 @@ pub struct Body {
 pub struct FieldError {
     /// Which.
     pub field: String,
+    /// The same as a JSON pointer (RFC 6901) into the body, where it stands deeper in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
     /// Stable, for programs.
     pub code: &'static str,
     /// A sentence for people.
@@ -89,6 +92,9 @@ impl From<&Problem> for Body {
                 .iter()
                 .map(|violation| FieldError {
                     field: violation.field().to_owned(),
+                    pointer: Some(violation.field())
+                        .filter(|field| field.starts_with('/'))
+                        .map(str::to_owned),
                     code: violation.code(),
                     detail: words::violation(violation),
                 })

@@ -1,6 +1,6 @@
 //! Who stands in for whom.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{DelegationId, EmployeeId, delegation::Request};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Answer, Caller, Id, Input, Made, made,
+    Answer, Caller, Done, Id, Ids, Input, Made, made,
     shapes::{List, Person},
 };
 use crate::http::Server;
@@ -92,4 +92,16 @@ pub async fn set_delegate(
         .set_delegate(&viewer, id, request)
         .await?;
     Ok(made(Named { id }))
+}
+
+/// Ends a time in which somebody stands in, now. 409 `delegation_over`.
+#[utoipa::path(delete, path = "/employees/{id}/delegations/{delegation}", tag = "organization", params(("id" = Uuid, Path), ("delegation" = Uuid, Path)), responses((status = 204)))]
+pub async fn end_delegation(
+    State(server): State<Server>,
+    Caller { viewer }: Caller,
+    Ids(id, delegation): Ids<EmployeeId, DelegationId>,
+) -> Done {
+    let store = &server.portal.store;
+    store.end_delegation(&viewer, id, delegation).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

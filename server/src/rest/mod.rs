@@ -26,9 +26,12 @@ mod delegations;
 mod employees;
 mod history;
 mod input;
+mod leavers;
+mod matching;
 mod me;
 mod policies;
 mod priority;
+mod quality;
 mod reading;
 mod reviews;
 mod shapes;
@@ -37,7 +40,7 @@ mod tokens;
 mod undo;
 
 pub use caller::Caller;
-pub use input::{Id, Input, InputOr, Params};
+pub use input::{Id, Ids, Input, InputOr, Params};
 
 /// What a handler answers.
 type Answer<T> = Result<Json<T>, AppError>;
@@ -77,6 +80,7 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(employees::reports))
         .routes(routes!(employees::units))
         .routes(routes!(delegations::delegations, delegations::set_delegate))
+        .routes(routes!(delegations::end_delegation))
         .routes(routes!(conversations::list, conversations::start))
         .routes(routes!(conversations::show))
         .routes(routes!(conversations::messages, conversations::send))
@@ -106,6 +110,14 @@ pub fn routes() -> (Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(sources::show))
         .routes(routes!(reading::schedule, reading::set_schedule))
         .routes(routes!(reading::mapping, reading::set_mapping))
+        .routes(routes!(matching::undecided))
+        .routes(routes!(matching::decide))
+        .routes(routes!(matching::linked))
+        .routes(routes!(matching::unlink))
+        .routes(routes!(matching::correlation, matching::set_correlation))
+        .routes(routes!(leavers::leavers))
+        .routes(routes!(leavers::decide))
+        .routes(routes!(quality::quality))
         .routes(routes!(sources::runs, sources::start_run))
         .routes(routes!(sources::run))
         .routes(routes!(sources::steps))

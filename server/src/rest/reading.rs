@@ -137,6 +137,22 @@ pub async fn mapping(
     }))
 }
 
+/// What is wrong with a mapping, each at its place in the body: `worker.3.from` is `/mapping/worker/3/from`.
+fn pointed(wrong: Vec<Violation>) -> Error {
+    let point = |violation: Violation| match violation {
+        // No line says it, so there is none to point at.
+        Violation::Required { field } if field.ends_with(".id") => Violation::BadFormat {
+            field: format!("/mapping/{}", field.trim_end_matches(".id")),
+            expected: "a list with a line whose target is id".into(),
+        },
+        other => {
+            let field = format!("/mapping/{}", other.field().replace('.', "/"));
+            other.at(field)
+        }
+    };
+    Error::Invalid(wrong.into_iter().map(point).collect())
+}
+
 /// Sets a source's mapping; the next run reads everything and follows it.
 #[utoipa::path(put, path = "/sources/{id}/mapping", tag = "sources", params(("id" = Uuid, Path)), request_body = SetMapping, responses((status = 200, body = MappingShape)))]
 pub async fn set_mapping(
@@ -147,13 +163,8 @@ pub async fn set_mapping(
 ) -> Answer<MappingShape> {
     let store = &server.portal.store;
     mapping_in_force(store, &viewer, id).await?;
-    let wanted: Mapping = serde_json::from_value(set.mapping).map_err(|error| {
-        Error::from(Violation::BadFormat {
-            field: "mapping".into(),
-            // Names the target or the transform that is not known, and nothing of ours.
-            expected: error.to_string(),
-        })
-    })?;
+    let wanted = Mapping::read(&set.mapping, "/mapping").map_err(Error::Invalid)?;
+    wanted.check().map_err(pointed)?;
     store
         .set_mapping(&viewer, id, set.version, wanted, &set.note)
         .await?;

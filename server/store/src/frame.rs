@@ -75,7 +75,8 @@ impl Store {
             (SELECT COUNT(*) FROM members m JOIN conversations c ON c.id = m.conversation_id
               WHERE m.employee_id = $1 AND m.left_at IS NULL AND c.last_seq > m.read_seq) AS unread,
             (SELECT COUNT(*) FROM reviews WHERE reviewer_id = $1 AND ended_at IS NULL AND expires_at > $2) AS open_reviews,
-            (SELECT COUNT(*) FROM runs WHERE phase = 'waiting') AS stopped_runs,
+            (SELECT COUNT(*) FROM runs WHERE phase = 'waiting')
+              + (SELECT COUNT(DISTINCT source_id) FROM pushed_leavers WHERE state = 'waiting') AS stopped_runs,
             (SELECT COUNT(*) FROM corrections WHERE state = 'proposed') AS corrections,
             (SELECT MAX(last_read_at) FROM sources) AS erp_read";
         let row = db

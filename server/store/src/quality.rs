@@ -19,6 +19,7 @@ use crate::{
     Page, Result, Store, db, org,
     people::{self, PersonCard},
     run::RunFinding,
+    scim,
 };
 
 /// Findings in a page.
@@ -188,6 +189,7 @@ pub struct Quality {
 
 impl Store {
     /// What is wrong in the data now: what the sources' last runs could not read,
+    /// what of those who were pushed cannot be taken,
     /// what cannot be so in the chart, who is there twice, and what waits for
     /// somebody's hand. Needs `ReadSources`.
     ///
@@ -203,7 +205,10 @@ impl Store {
         let mut sources = trends(&tx).await?;
         let mut flaws = Vec::new();
         for source in &sources {
-            flaws.extend(of_runs(&tx, source).await?);
+            flaws.extend(match source.kind.as_str() {
+                scim::KIND => of_pushes(&tx, source.id).await?,
+                _ => of_runs(&tx, source).await?,
+            });
         }
         flaws.extend(self.of_chart(&tx).await?);
         flaws.extend(units_gone(&tx).await?);
@@ -429,39 +434,8 @@ async fn of_runs(conn: &impl ConnectionTrait, source: &SourceTrend) -> Result<Ve
         anew.extend(met);
         anew.extend(stepped(conn, point.run).await?);
     }
-    let ids: BTreeSet<_> = faults
-        .iter()
-        .filter_map(|(_, fault)| fault.external_id.clone())
-        .collect();
-    let known = employees(conn, source.id, ids.into_iter().collect()).await?;
-    let cards = people::cards(conn, known.values().copied().collect::<BTreeSet<_>>()).await?;
-    let mut flaws: Vec<_> = faults
-        .into_iter()
-        .map(|(run, fault)| {
-            let card = fault
-                .external_id
-                .as_ref()
-                .and_then(|id| known.get(id))
-                .and_then(|id| cards.get(id).cloned());
-            Flaw {
-                kind: match fault.field.as_deref() {
-                    _ if fault.left_out => Kind::LeftOut,
-                    Some(field) if field == Attribute::Emails.name() || field.contains("mail") => {
-                        Kind::BadMail
-                    }
-                    _ => Kind::BadValue,
-                },
-                source: Some(source.id),
-                unit: card.as_ref().and_then(|card| card.unit),
-                people: card.into_iter().collect(),
-                units: Vec::new(),
-                place: Some(fault.place),
-                field: fault.field,
-                what: Some(fault.what),
-                run: Some(run),
-            }
-        })
-        .collect();
+    let faults = faults.into_iter().map(|(run, fault)| (Some(run), fault));
+    let mut flaws = of_faults(conn, source.id, faults.collect()).await?;
     flaws.extend(vacancies.into_iter().map(|(run, vacancy)| Flaw {
         kind: Kind::Vacancy,
         source: Some(source.id),
@@ -474,6 +448,60 @@ async fn of_runs(conn: &impl ConnectionTrait, source: &SourceTrend) -> Result<Ve
         run: Some(run),
     }));
     Ok(flaws)
+}
+
+/// What of the people that a source pushed cannot be taken. It stands with what
+/// was pushed, so it is what is wrong now, whichever push said it.
+async fn of_pushes(conn: &impl ConnectionTrait, source: SourceId) -> Result<Vec<Flaw>> {
+    let ask = format!(
+        "SELECT faults FROM scim_resources
+        WHERE source_id = $1 AND deleted_at IS NULL AND faults <> '[]' ORDER BY id LIMIT {MAX}"
+    );
+    let mut faults = Vec::new();
+    for row in conn
+        .query_all_raw(db::sql(conn, ask, [source.0.into()]))
+        .await?
+    {
+        let told: Vec<Fault> = serde_json::from_str(&row.try_get_by_index::<String>(0)?)?;
+        faults.extend(told.into_iter().map(|fault| (None, fault)));
+    }
+    of_faults(conn, source, faults).await
+}
+
+/// Faults with the people they are about, and the runs that found them.
+async fn of_faults(
+    conn: &impl ConnectionTrait,
+    source: SourceId,
+    faults: Vec<(Option<RunId>, Fault)>,
+) -> Result<Vec<Flaw>> {
+    let ids: BTreeSet<_> = faults
+        .iter()
+        .filter_map(|(_, fault)| fault.external_id.clone())
+        .collect();
+    let known = employees(conn, source, ids.into_iter().collect()).await?;
+    let cards = people::cards(conn, known.values().copied().collect::<BTreeSet<_>>()).await?;
+    let flaw = |(run, fault): (Option<RunId>, Fault)| {
+        let employee = fault.external_id.as_ref().and_then(|id| known.get(id));
+        let card = employee.and_then(|id| cards.get(id).cloned());
+        Flaw {
+            kind: match fault.field.as_deref() {
+                _ if fault.left_out => Kind::LeftOut,
+                Some(field) if field == Attribute::Emails.name() || field.contains("mail") => {
+                    Kind::BadMail
+                }
+                _ => Kind::BadValue,
+            },
+            source: Some(source),
+            unit: card.as_ref().and_then(|card| card.unit),
+            people: card.into_iter().collect(),
+            units: Vec::new(),
+            place: Some(fault.place),
+            field: fault.field,
+            what: Some(fault.what),
+            run,
+        }
+    };
+    Ok(faults.into_iter().map(flaw).collect())
 }
 
 async fn findings(conn: &impl ConnectionTrait, run: RunId) -> Result<Vec<RunFinding>> {

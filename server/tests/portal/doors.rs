@@ -39,6 +39,7 @@ GET /api/v1/employees/{id}/reports 401 200 200 200
 GET /api/v1/org/units 401 200 200 200
 GET /api/v1/employees/{id}/delegations 401 404 404 404
 POST /api/v1/employees/{id}/delegations 401 404 404 404 {"delegate":"NOAH","from":"2026-11-22","until":"2026-11-23"}
+DELETE /api/v1/employees/{id}/delegations/{delegation} 401 404 404 404
 GET /api/v1/conversations 401 200 200 200
 POST /api/v1/conversations 401 201 201 201 {"members":["NOAH"]}
 GET /api/v1/conversations/{id} 401 404 404 404
@@ -85,6 +86,15 @@ POST /api/v1/runs/{id}/undo 401 404 404 409 {}
 PUT /api/v1/sources/{id}/limits 401 404 404 200 {"leavers":10}
 PUT /api/v1/sources/{id}/pause 401 404 404 200 {"why":"x"}
 DELETE /api/v1/sources/{id}/pause 401 404 404 200
+GET /api/v1/sources/{id}/undecided 401 404 404 200
+POST /api/v1/sources/{id}/undecided/decisions 401 404 404 404 {"external_id":"x","decision":"new"}
+GET /api/v1/sources/{id}/linked 401 404 404 200
+POST /api/v1/sources/{id}/unlinkings 401 404 404 404 {"external_id":"x"}
+GET /api/v1/sources/{id}/correlation 401 404 404 200
+PUT /api/v1/sources/{id}/correlation 401 404 404 200 {"clues":[]}
+GET /api/v1/sources/{id}/leavers 401 404 404 200
+POST /api/v1/sources/{id}/leavers/decisions 401 404 404 404 {"decision":"keep","until":"2026-11-22T00:00:00Z"}
+GET /api/v1/data-quality 401 404 404 200
 GET /api/v1/employees/{id}/history 401 422 422 422
 GET /api/v1/reviews 401 200 200 200
 POST /api/v1/reviews 401 404 201 404 {"subject":"NOAH","reason":{"category":"other","text":"to see who may"}}
@@ -188,6 +198,8 @@ POST /console/sources/new 303 404 404 422 kind=csv&name=x
 GET /console/sources/{id} 303 404 404 200
 POST /console/sources/{id} 303 404 404 422 name=x
 POST /console/sources/{id}/test 303 404 404 200 x=y
+GET /console/sources/{id}/leavers 303 404 404 200
+POST /console/sources/{id}/leavers 303 404 404 303 x=y
 POST /console/sources/{id}/token 303 404 404 404 x=y
 POST /console/sources/{id}/token/revoke 303 404 404 404 x=y
 POST /console/sources/{id}/decide 303 404 404 303 x=y

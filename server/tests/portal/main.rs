@@ -3,6 +3,7 @@
 mod app;
 mod commands;
 mod corrections;
+mod deciding;
 mod doors;
 mod durability;
 mod nodes;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use domain::{EmployeeId, SourceId, Viewer};
 use reqwest::{Method, header};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseBackend, Statement};
 use serde_json::{Value, json};
-use store::source::Decision;
+use store::{run::Read, source::Decision};
 
 use crate::app::{Answer, App, Person, answer, everywhere, until, with};
 
@@ -801,6 +802,126 @@ async fn a_source_that_is_pushed_is_not_read_and_its_page_says_so() {
         let revoked = page(Method::POST, format!("{home}/token/revoke")).await;
         assert_eq!(revoked.status, 303);
         refused(idp.get("/Users").await, 401, None);
+    })
+    .await;
+}
+
+/// Five thousand users of a source, as if they had been pushed one by one: that would take a minute.
+async fn five_thousand(app: &App, source: SourceId) -> Vec<uuid::Uuid> {
+    let system = Viewer::system("test");
+    let (store, now) = (app.store(), chrono::Utc::now());
+    let file = app.data_dir.join("optimus.sqlite");
+    let db = Database::connect(format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    let (mut ids, mut workers) = (Vec::new(), Vec::new());
+    for chunk in 0..50 {
+        let mut values: Vec<sea_orm::Value> = vec![source.0.into(), now.into()];
+        let mut rows = Vec::new();
+        for at in chunk * 100..chunk * 100 + 100 {
+            let id = domain::ids::uuid_v7(
+                now,
+                [0, 0, 0, 0, 0, 0, 0, 0, (at / 256) as u8, (at % 256) as u8],
+            );
+            let user = json!({ "userName": format!("m{at:04}"), "displayName": format!("Member {at:04}"), "active": true });
+            let record = id.to_string();
+            workers.push(domain::scim::worker(user.as_object().unwrap(), &record, None).0);
+            let first = values.len() + 1;
+            rows.push(format!(
+                "(${}, $1, 'User', ${}, ${}, ${}, 'v', '[]', $2, $2)",
+                first,
+                first + 1,
+                first + 2,
+                first + 3
+            ));
+            let name = user["userName"].as_str().unwrap().to_owned();
+            values.extend([
+                id.into(),
+                record.into(),
+                name.into(),
+                user.to_string().into(),
+            ]);
+            ids.push(id);
+        }
+        let insert = format!(
+            "INSERT INTO scim_resources (id, source_id, kind, record, user_name, body, version, faults, created_at, changed_at) VALUES {}",
+            rows.join(", ")
+        );
+        let insert = Statement::from_sql_and_values(DatabaseBackend::Sqlite, insert, values);
+        db.execute_raw(insert).await.unwrap();
+    }
+    db.close().await.unwrap();
+    let run = store.begin_run(&system, source, false).await.unwrap().id;
+    let read = Read {
+        workers,
+        faults: Vec::new(),
+    };
+    store.read_page(&system, run, read).await.unwrap();
+    store.plan_run(&system, run, None).await.unwrap();
+    while store.apply_run(&system, run).await.unwrap() > 0 {}
+    store.end_run(&system, run, None).await.unwrap();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_switched_off_by_a_wrong_filter_stay_until_somebody_decides() {
+    with(&[], async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let idp = Idp::connected(app, &administrator, "Directory").await;
+        let ids = five_thousand(app, idp.source).await;
+        let source = format!("/sources/{}", idp.source);
+        let people = async || administrator.get(&source).await.ok()["people"].clone();
+        assert_eq!(people().await, 5_000);
+        let limits = json!({ "leavers": 1 });
+        administrator.put(&format!("{source}/limits"), limits).await.ok();
+
+        // Somebody narrows a filter, and the identity provider switches everybody off who is out of its sight.
+        for ids in ids.chunks(100) {
+            let operations: Vec<_> = ids
+                .iter()
+                .map(|id| {
+                    let data = json!({ "schemas": [PATCH], "Operations": [{ "op": "Replace", "path": "active", "value": "False" }] });
+                    json!({ "method": "PATCH", "path": format!("/Users/{id}"), "data": data })
+                })
+                .collect();
+            let body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations });
+            let answers = idp.post("/Bulk", body).await.ok();
+            for answer in answers["Operations"].as_array().unwrap() {
+                assert_eq!(answer["status"], "200", "the client is answered as always: {answer}");
+            }
+        }
+        let off = idp.get("/Users?filter=active%20eq%20false&count=0").await.ok();
+        assert_eq!(off["totalResults"], 5_000, "and reads what it wrote");
+        assert_eq!(people().await, 4_950, "one in a hundred left, and nobody else");
+        assert_eq!(found(&administrator, "Member+4999").await.len(), 1);
+
+        let waits = administrator.get(&format!("{source}/leavers")).await.ok();
+        assert_eq!(waits["waiting"]["count"], 4_950);
+        assert_eq!(waits["items"].as_array().unwrap().len(), 50);
+        let cookie = app.cookie("jonas.vestergaard").await;
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        for path in ["/".to_owned(), format!("/console{source}"), "/console/sources".into()] {
+            let request = app.client.get(format!("{}{path}", app.url));
+            let page = answer(request.header("cookie", &cookie)).await;
+            assert_eq!(page.status, 200);
+            assert!(page.text.contains("4\u{202f}950 people "), "{path} says so");
+        }
+
+        // The filter is mended, and the identity provider switches them on again.
+        let on = json!([{ "op": "Replace", "path": "active", "value": "True" }]);
+        idp.patch(&format!("/Users/{}", ids[4_999]), on).await.ok();
+        let waits = administrator.get(&format!("{source}/leavers")).await.ok();
+        assert_eq!(waits["waiting"]["count"], 4_949);
+        // Of the others somebody says that they have indeed left.
+        let decision = json!({ "decision": "let_go", "until": waits["waiting"]["until"] });
+        let decisions = format!("{source}/leavers/decisions");
+        let decided = administrator.post(&decisions, decision.clone()).await;
+        assert_eq!(decided.ok()["people"], 4_949);
+        assert_eq!(people().await, 1);
+        let again = administrator.post(&decisions, decision).await;
+        again.refused(404, "not_found");
+        let left = administrator.get(&format!("{source}/leavers")).await.ok();
+        assert_eq!((&left["waiting"], &left["items"]), (&Value::Null, &json!([])));
     })
     .await;
 }

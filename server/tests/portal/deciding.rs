@@ -1,0 +1,215 @@
+//! Decisions over REST: who is who, who stands in and until when, what is wrong with a mapping, and what is wrong
+//! in the data.
+
+use serde_json::{Value, json};
+
+use crate::app::{App, Home, everywhere, with};
+
+const EMPLOYEE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_who_is_decided_over_rest_and_taken_back() {
+    everywhere(async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let noah = app.person("noah.petersen").await;
+        let new = json!({ "kind": "scim", "name": "Doubt" });
+        let made = administrator.post("/sources", new).await.ok();
+        let source = format!("/sources/{}", made["id"].as_str().unwrap());
+
+        // By what new records are told.
+        let clues = json!({ "clues": [{ "by": "employee_number", "sure": false }] });
+        let set = administrator.put(&format!("{source}/correlation"), clues.clone()).await;
+        assert_eq!(set.ok(), clues);
+        let twice = json!({ "clues": [{ "by": "mail", "sure": true }, { "by": "mail", "sure": false }] });
+        let refused = administrator.put(&format!("{source}/correlation"), twice).await;
+        let refused = refused.refused(422, "invalid");
+        assert_eq!(refused["errors"][0]["code"], "duplicate", "{refused}");
+        let odd = json!({ "clues": [{ "by": "shoe_size", "sure": true }] });
+        let refused = administrator.put(&format!("{source}/correlation"), odd).await;
+        assert_eq!(refused.refused(422, "invalid")["errors"][0]["field"], "clues[0].by");
+
+        let me = noah.get(&format!("/employees/{}", noah.id)).await.ok();
+        let number = me["attributes"]["employeeNumber"]["value"].clone();
+        let push = async |name: &str| {
+            let user = json!({ "userName": name, "displayName": name, EMPLOYEE: { "employeeNumber": number } });
+            let request = app
+                .client
+                .post(format!("{}/scim/v2/Users", app.url))
+                .bearer_auth(made["token"].as_str().unwrap())
+                .header("content-type", "application/scim+json")
+                .body(user.to_string());
+            assert_eq!(request.send().await.unwrap().status(), 201);
+        };
+        push("N. Petersen").await;
+        let waits = administrator.get(&format!("{source}/undecided")).await.ok();
+        let record = &waits["items"][0];
+        assert_eq!(record["name"], "N. Petersen");
+        assert_eq!(record["attributes"]["employeeNumber"], number);
+        assert_eq!(record["candidates"][0]["id"], json!(noah.id));
+
+        let decisions = format!("{source}/undecided/decisions");
+        let decide = async |decision: &str, employee: Value| {
+            let body = json!({ "external_id": record["external_id"], "decision": decision, "employee": employee });
+            administrator.post(&decisions, body).await
+        };
+        let refused = decide("perhaps", Value::Null).await.refused(422, "invalid");
+        assert_eq!(refused["errors"][0]["field"], "decision");
+        let refused = decide("is", Value::Null).await.refused(422, "invalid");
+        assert_eq!(refused["errors"][0]["field"], "employee");
+        assert_eq!(decide("ignore", Value::Null).await.status, 204);
+        decide("new", Value::Null).await.refused(409, "already_decided");
+        assert_eq!(decide("ask_again", Value::Null).await.status, 204);
+        assert_eq!(decide("is", json!(noah.id)).await.status, 204);
+        let waits = administrator.get(&format!("{source}/undecided")).await.ok();
+        assert_eq!(waits["items"], json!([]));
+
+        let linked = administrator.get(&format!("{source}/linked")).await.ok();
+        assert_eq!(linked["items"][0]["employee"]["id"], json!(noah.id));
+        let link = json!({ "external_id": linked["items"][0]["external_id"] });
+        let parted = administrator.post(&format!("{source}/unlinkings"), link.clone()).await;
+        assert_eq!(parted.status, 204);
+        let again = administrator.post(&format!("{source}/unlinkings"), link).await;
+        again.refused(404, "not_found");
+        let linked = administrator.get(&format!("{source}/linked")).await.ok();
+        assert_eq!(linked["items"], json!([]));
+        noah.post(&decisions, json!({ "external_id": "x", "decision": "new" }))
+            .await
+            .refused(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_in_which_somebody_stands_in_is_ended_over_rest() {
+    with(&[], async |app: &App| {
+        let (priya, noah) = (
+            app.person("priya.raman").await,
+            app.person("noah.petersen").await,
+        );
+        let mine = format!("/employees/{}/delegations", priya.id);
+        let day = |days| (chrono::Utc::now() + chrono::TimeDelta::days(days)).date_naive();
+        let named = json!({ "delegate": noah.id, "from": day(0), "until": day(7) });
+        let named = priya.post(&mine, named).await.ok();
+        let one = format!("{mine}/{}", named["id"].as_str().unwrap());
+        let held = priya.get(&mine).await.ok();
+        assert_eq!(held["items"][0]["holds"], true);
+        noah.delete(&one).await.refused(404, "not_found");
+        assert_eq!(priya.delete(&one).await.status, 204);
+        let held = priya.get(&mine).await.ok();
+        assert_eq!(held["items"][0]["holds"], false);
+        assert!(held["items"][0]["ended_at"].is_string());
+        priya.delete(&one).await.refused(409, "delegation_over");
+        priya
+            .delete(&format!("{mine}/nobody"))
+            .await
+            .refused(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_is_wrong_says_where_in_our_words() {
+    with(&[], async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let home = Home::new();
+        let folder = home.0.to_str().unwrap();
+        let new = json!({ "kind": "table", "name": "Files", "settings": { "folder": folder } });
+        let made = administrator.post("/sources", new).await.ok();
+        let mapping = format!("/sources/{}/mapping", made["id"].as_str().unwrap());
+        let set = async |body: Value| {
+            let body = json!({ "version": 0, "mapping": body });
+            administrator.put(&mapping, body).await
+        };
+        let told = async |body: Value| {
+            let refused = set(body).await.refused(422, "invalid");
+            let text = refused.to_string();
+            for theirs in ["invalid type", "missing field", "variant", "line 1"] {
+                assert!(!text.contains(theirs), "nobody else's words: {text}");
+            }
+            let errors = refused["errors"].as_array().unwrap().clone();
+            let pointer = |one: Value| one["pointer"].as_str().unwrap().to_owned();
+            errors.into_iter().map(pointer).collect::<Vec<_>>()
+        };
+        let shape = json!({ "worker": [
+            { "target": "id", "from": "id" },
+            { "target": "title", "from": "t", "transforms": [{ "do": "trim" }, { "do": "shout" }] },
+            { "target": "shoeSize", "from": ["a"] },
+        ] });
+        assert_eq!(
+            told(shape).await,
+            [
+                "/mapping/worker/1/transforms/1/do",
+                "/mapping/worker/2/target",
+                "/mapping/worker/2/from"
+            ]
+        );
+        // What can be read and cannot be followed is told the same way.
+        let rules = json!({ "worker": [{ "target": "title", "from": "" }, { "target": "title", "from": "x" }] });
+        assert_eq!(
+            told(rules).await,
+            [
+                "/mapping/worker",
+                "/mapping/worker/0/from",
+                "/mapping/worker/1/target"
+            ]
+        );
+        let right = json!({ "worker": [{ "target": "id", "from": "id" }] });
+        assert_eq!(set(right).await.ok()["version"], 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_the_data_is_listed_over_rest() {
+    everywhere(async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let new = json!({ "kind": "scim", "name": "Pushing" });
+        let made = administrator.post("/sources", new).await.ok();
+        let source = made["id"].as_str().unwrap();
+        let push = async |method: reqwest::Method, path: String, body: Value| {
+            let request = app
+                .client
+                .request(method, format!("{}/scim/v2{path}", app.url))
+                .bearer_auth(made["token"].as_str().unwrap())
+                .header("content-type", "application/scim+json")
+                .body(body.to_string());
+            request.send().await.unwrap().json::<Value>().await.unwrap()
+        };
+        let user = json!({
+            "userName": "stray", "displayName": "Sol Stray", "timezone": "Mars",
+            EMPLOYEE: { "department": "Sales" },
+        });
+        let made_user = push(reqwest::Method::POST, "/Users".into(), user.clone()).await;
+
+        let wrong = async |more: &str| {
+            let path = format!("/data-quality?source={source}{more}");
+            administrator.get(&path).await.ok()
+        };
+        let listed = wrong("&kind=bad_value").await;
+        assert_eq!(listed["matching"], 1, "{listed}");
+        let flaw = &listed["items"][0];
+        assert_eq!(flaw["field"], "timezone", "{flaw}");
+        assert_eq!(flaw["people"][0]["displayName"], "Sol Stray");
+        assert!(flaw["unit"].is_string(), "{flaw}");
+        let trend = listed["sources"].as_array().unwrap().iter();
+        let trend = trend.clone().find(|one| one["id"] == source).unwrap();
+        assert_eq!(trend["findings"], wrong("").await["matching"]);
+        assert!(!trend["runs"].as_array().unwrap().is_empty());
+        administrator
+            .get("/data-quality?kind=shoe")
+            .await
+            .refused(422, "invalid");
+        administrator
+            .get("/data-quality?cursor=x")
+            .await
+            .refused(422, "invalid");
+
+        // Mended at its source, it is gone with the next push.
+        let mut mended = user;
+        mended["timezone"] = "Europe/Oslo".into();
+        let at = format!("/Users/{}", made_user["id"].as_str().unwrap());
+        push(reqwest::Method::PUT, at, mended).await;
+        assert_eq!(wrong("&kind=bad_value").await["matching"], 0);
+    })
+    .await;
+}
