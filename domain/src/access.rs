@@ -184,7 +184,7 @@ actions! {
     /// Propose a correction of a value that the ERP decides.
     ProposeCorrections: [Myself] [];
     /// See and decide proposed corrections. The corrections policy has to name one as approver too.
-    DecideCorrections: [Superior] [Hr];
+    DecideCorrections: [Superior, DottedSuperior, StandIn] [Hr];
     /// See the organization's chart and its findings.
     ReadOrganization: [] [Employee];
     /// Start a conversation and write in one's own.

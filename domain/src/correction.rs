@@ -20,9 +20,13 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attribute, Audience, Relation, Role, Roles, Value, Violation,
+    Attribute, Audience, Value, Violation,
     attribute::{Group, Kind},
 };
+
+mod decides;
+
+pub use decides::{Standing, hr_of_unit};
 
 /// Most characters of the note with which a correction is proposed.
 pub const NOTE_MAX: usize = 500;
@@ -186,14 +190,11 @@ pub fn wait(tries: u32) -> Option<TimeDelta> {
     Some(TimeDelta::seconds(seconds))
 }
 
-/// Whether a person can say in a form what the value should be. A superior, a
-/// photo and whether one works here are more than a value to type.
+/// Whether a person can say in a form what the value should be. A photo is a
+/// file that the source keeps, and whether one works here is no word of one's own.
 #[must_use]
 pub const fn can_be_said(attribute: Attribute) -> bool {
-    !matches!(
-        attribute.spec().kind,
-        Kind::Person | Kind::Photo | Kind::Flag
-    )
+    !matches!(attribute.spec().kind, Kind::Photo | Kind::Flag)
 }
 
 /// A proposed value, cleaned.
@@ -202,22 +203,11 @@ pub const fn can_be_said(attribute: Attribute) -> bool {
 /// What [`Attribute::check`] says, with `value` as the field;
 /// [`Violation::Required`] where there is nothing in it.
 pub fn check(attribute: Attribute, value: Value) -> Result<Value, Violation> {
-    let field = || "value".to_owned();
-    let value = attribute.check(value).map_err(|wrong| match wrong {
-        Violation::TooLong { max, got, .. } => Violation::TooLong {
-            field: field(),
-            max,
-            got,
-        },
-        Violation::BadFormat { expected, .. } => Violation::BadFormat {
-            field: field(),
-            expected,
-        },
-        Violation::ControlCharacters { .. } => Violation::ControlCharacters { field: field() },
-        other => other,
-    })?;
+    let value = attribute.check(value).map_err(|wrong| wrong.at("value"))?;
     if value.is_empty() {
-        Err(Violation::Required { field: field() })
+        Err(Violation::Required {
+            field: "value".into(),
+        })
     } else {
         Ok(value)
     }
@@ -229,7 +219,7 @@ pub fn check(attribute: Attribute, value: Value) -> Result<Value, Violation> {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Approver {
-    /// Whoever has the role [`Role::Hr`].
+    /// Who is HR of the person's unit: [`hr_of_unit`].
     #[default]
     HrOfUnit,
     /// The direct superior.
@@ -260,19 +250,6 @@ impl Approver {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
-
-    /// Whether somebody with `roles`, standing so to the person, `direct` being
-    /// whether they are the direct superior, decides. Never the person themselves.
-    #[must_use]
-    pub fn is(self, roles: Roles, relation: Relation, direct: bool) -> bool {
-        relation != Relation::Myself
-            && match self {
-                Self::HrOfUnit => roles.has(Role::Hr),
-                Self::Manager => direct && relation == Relation::Superior,
-                Self::Chain => relation == Relation::Superior,
-                Self::Nobody => false,
-            }
-    }
 }
 
 /// The policy of corrections: who decides about which attribute. Set at once,
@@ -283,6 +260,9 @@ pub struct Corrections {
     pub version: u32,
     /// Who decides about attributes that are not named.
     pub otherwise: Approver,
+    /// Whether superiors by dotted line decide where superiors do.
+    #[serde(default)]
+    pub dotted: bool,
     /// Who decides about these.
     #[serde(default)]
     pub attributes: BTreeMap<Attribute, Approver>,
@@ -309,6 +289,7 @@ impl Corrections {
     pub fn succeed(
         &self,
         otherwise: Approver,
+        dotted: bool,
         attributes: BTreeMap<Attribute, Approver>,
     ) -> Result<Self, Violation> {
         for (attribute, approver) in &attributes {
@@ -332,6 +313,7 @@ impl Corrections {
         Ok(Self {
             version: self.version + 1,
             otherwise,
+            dotted,
             attributes,
         })
     }
@@ -430,43 +412,6 @@ mod tests {
     }
 
     #[test]
-    fn nobody_decides_about_themselves() {
-        let everything: Roles = Role::ALL.into_iter().collect();
-        for approver in Approver::ALL {
-            assert!(!approver.is(everything, Relation::Myself, false));
-            assert!(!approver.is(everything, Relation::Myself, true));
-        }
-    }
-
-    #[test]
-    fn an_approver_is_who_the_policy_says() {
-        let (plain, hr) = (Roles::EMPLOYEE, Roles::EMPLOYEE.with(Role::Hr));
-        let decides = |approver: Approver| {
-            [
-                approver.is(hr, Relation::Stranger, false),
-                approver.is(plain, Relation::Superior, true),
-                approver.is(plain, Relation::Superior, false),
-                approver.is(plain, Relation::Colleague, false),
-                approver.is(
-                    plain.with(Role::SystemAdministrator),
-                    Relation::Stranger,
-                    false,
-                ),
-            ]
-        };
-        assert_eq!(
-            decides(Approver::HrOfUnit),
-            [true, false, false, false, false]
-        );
-        assert_eq!(
-            decides(Approver::Manager),
-            [false, true, false, false, false]
-        );
-        assert_eq!(decides(Approver::Chain), [false, true, true, false, false]);
-        assert_eq!(decides(Approver::Nobody), [false; 5]);
-    }
-
-    #[test]
     fn what_superiors_may_not_see_they_do_not_decide() {
         let policy = Corrections {
             otherwise: Approver::Chain,
@@ -477,6 +422,7 @@ mod tests {
         let set = |approver| {
             policy.succeed(
                 Approver::Chain,
+                false,
                 BTreeMap::from([(Attribute::BirthDate, approver)]),
             )
         };
@@ -486,8 +432,12 @@ mod tests {
         let next = set(Approver::Nobody).unwrap();
         assert_eq!(next.version, 1);
         assert_eq!(next.approver(Attribute::BirthDate), Approver::Nobody);
-        let manager = BTreeMap::from([(Attribute::Manager, Approver::Manager)]);
-        assert!(policy.succeed(Approver::Chain, manager).is_err());
+        let only = |attribute| BTreeMap::from([(attribute, Approver::Manager)]);
+        let set = |attribute| policy.succeed(Approver::Chain, false, only(attribute));
+        assert!(set(Attribute::Manager).is_ok());
+        for attribute in [Attribute::Photos, Attribute::Active] {
+            assert!(set(attribute).is_err(), "no value to type");
+        }
     }
 
     #[test]
@@ -509,13 +459,17 @@ mod tests {
         let policy = Corrections {
             version: 3,
             otherwise: Approver::HrOfUnit,
+            dotted: true,
             attributes: BTreeMap::from([(Attribute::Title, Approver::Manager)]),
         };
         let text = serde_json::to_string(&policy).unwrap();
         assert_eq!(
             text,
-            r#"{"version":3,"otherwise":"hr_of_unit","attributes":{"title":"manager"}}"#
+            r#"{"version":3,"otherwise":"hr_of_unit","dotted":true,"attributes":{"title":"manager"}}"#
         );
         assert_eq!(serde_json::from_str::<Corrections>(&text).unwrap(), policy);
+        // As it was kept before superiors by dotted line could decide.
+        let before = r#"{"version":1,"otherwise":"chain"}"#;
+        assert!(!serde_json::from_str::<Corrections>(before).unwrap().dotted);
     }
 }

@@ -198,6 +198,20 @@ impl Tryton {
         })
     }
 
+    /// Makes the employee with the id in `value` the superior, or nobody.
+    async fn put_supervisor(&self, external_id: &str, value: Option<&Value>) -> Result<(), Error> {
+        let number = |id: &str| {
+            id.parse::<i64>().map_err(|_| Error::Rejected {
+                what: format!("has no employee {id} any more"),
+            })
+        };
+        let above = value.and_then(Value::as_text).filter(|id| !id.is_empty());
+        let above = above.map(number).transpose()?;
+        let employee = number(external_id)?;
+        let supervisor = json!({"supervisor": above});
+        self.rest.put(EMPLOYEE, employee, &supervisor).await
+    }
+
     /// Makes `value` the first contact of its kind, or crosses out all of them.
     async fn put_contact(
         &self,
@@ -410,6 +424,7 @@ impl ErpAdapter for Tryton {
             Attribute::Emails,
             Attribute::PhoneNumbers,
             Attribute::Mobile,
+            Attribute::Manager,
         ]
     }
 
@@ -423,6 +438,9 @@ impl ErpAdapter for Tryton {
             return Err(Error::Forbidden {
                 what: format!("write {}", attribute.name()),
             });
+        }
+        if attribute == Attribute::Manager {
+            return self.put_supervisor(external_id, value).await;
         }
         let party = self.party(external_id).await?;
         if let Some((kind, _)) = CONTACTS.iter().find(|(_, of)| *of == attribute) {

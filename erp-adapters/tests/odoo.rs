@@ -1031,6 +1031,11 @@ async fn only_what_is_plain_is_written_and_empty_is_false() {
         .write("1", Attribute::Emails, None)
         .await
         .expect("written");
+    let manager = "7".into();
+    adapter
+        .write("1", Attribute::Manager, Some(&manager))
+        .await
+        .expect("written");
     let asked = server.received_requests().await.expect("requests");
     let written: Vec<Json> = asked
         .iter()
@@ -1042,11 +1047,12 @@ async fn only_what_is_plain_is_written_and_empty_is_false() {
         written,
         [
             write(json!({"job_title": "Lead"})),
-            write(json!({"work_email": false}))
+            write(json!({"work_email": false})),
+            write(json!({"parent_id": 7}))
         ]
     );
     // A field that this Odoo has not got, and one that is no plain field.
-    for attribute in [Attribute::Mobile, Attribute::Location, Attribute::Manager] {
+    for attribute in [Attribute::Mobile, Attribute::Location, Attribute::Photos] {
         let error = adapter.write("1", attribute, Some(&title)).await;
         let what = format!("write {}", attribute.name());
         assert_eq!(error, Err(Error::Forbidden { what }));

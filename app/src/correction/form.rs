@@ -7,14 +7,17 @@ use axum::{
 use domain::{Attribute, EmployeeId, Value, attribute::Kind, correction::NOTE_MAX};
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::correction::Prospect;
+use store::{
+    correction::Prospect,
+    people::{DirectoryQuery, PersonCard},
+};
 
 use super::{takes, words::approver};
 use crate::{
     edge::{AppError, Kept, Posted, Visit, answer, id},
     ui::{
-        Banner, Button, Card, Crumb, Crumbs, Door, Fact, Facts, Field, LinkButton, Look, PageHead,
-        Textarea, Tone,
+        Banner, Button, Card, Choice, Crumb, Crumbs, Door, Fact, Facts, Field, LinkButton, Look,
+        PageHead, Search, Select, Textarea, Tone,
     },
     words,
 };
@@ -24,7 +27,13 @@ use crate::{
 pub struct Wanted {
     #[serde(default)]
     attribute: String,
+    /// Whom to look for, where the value is a person.
+    #[serde(default)]
+    q: String,
 }
+
+/// Most people who are found at once.
+const FOUND: u32 = 20;
 
 /// Where one asks for a correction of an attribute.
 pub(crate) fn address(person: EmployeeId, attribute: Attribute) -> String {
@@ -57,6 +66,10 @@ pub async fn show(
         .remove(&attribute)
         .ok_or_else(AppError::not_found)?;
     let takes = takes(&visit, prospect.source, attribute).await;
+    let people = match attribute.spec().kind {
+        Kind::Person => Some(People::of(&visit, who, &prospect, wanted.q).await?),
+        _ => None,
+    };
     let action = format!("/people/{who}/corrections/new");
     let kept = visit.flash.kept(&action);
     let name = visit.me.person.display_name.clone();
@@ -66,7 +79,10 @@ pub async fn show(
     visit
         .page(&title, Door::People, move || {
             let home = format!("/people/{who}");
-            let says = prospect.says.as_ref().map(ToString::to_string);
+            let says = match &people {
+                Some(people) => people.now.as_ref().map(|card| card.display_name.clone()),
+                None => prospect.says.as_ref().map(ToString::to_string),
+            };
             let lock = lock(prospect.rule);
             let deciders = deciders(&prospect);
             let then = then(&prospect, takes);
@@ -82,7 +98,7 @@ pub async fn show(
                         sentence=format!("Say what {} should say. Nothing changes before somebody has agreed.", prospect.source_name)
                     />
                     <div class="columns">
-                        {body(&prospect, attribute, who, action, home, &kept)}
+                        {body(&prospect, attribute, people.as_ref(), who, action, home, &kept)}
                         <aside class="stack stack--loose" aria-label="What will happen">
                             <Card title="What will happen" id="next">
                                 <Facts one=true>
@@ -100,10 +116,93 @@ pub async fn show(
         .await
 }
 
+/// Those who could be meant by a value that is a person.
+struct People {
+    /// Who the source says it is.
+    now: Option<PersonCard>,
+    /// What was looked for.
+    q: String,
+    /// Who was found, and those above.
+    choices: Vec<PersonCard>,
+}
+
+impl People {
+    async fn of(
+        visit: &Visit,
+        who: EmployeeId,
+        prospect: &Prospect,
+        q: String,
+    ) -> Result<Self, AppError> {
+        let store = &visit.portal.store;
+        let place = store.place(&visit.viewer, who).await?;
+        let mut choices = Vec::new();
+        if !q.trim().is_empty() {
+            let query = DirectoryQuery {
+                q: q.clone(),
+                limit: Some(FOUND),
+                ..DirectoryQuery::default()
+            };
+            choices = store.directory(&visit.viewer, &query).await?.page.items;
+        }
+        choices.extend(place.chain);
+        let says = prospect.says.as_ref().and_then(Value::as_text);
+        let says: Option<EmployeeId> = says.and_then(|id| id.parse().ok());
+        let now = choices.iter().find(|card| Some(card.id) == says).cloned();
+        let chart = store.chart();
+        let mut seen = Vec::new();
+        choices.retain(|card| {
+            let new = !seen.contains(&card.id);
+            seen.push(card.id);
+            let above = card.id != who && !chart.chart.oversees(who, card.id);
+            new && above && card.active && Some(card.id) != says
+        });
+        Ok(Self { now, q, choices })
+    }
+
+    /// The way to look for somebody, and then to choose them; both without JavaScript.
+    fn search(&self, attribute: Attribute, action: String) -> AnyView {
+        let q = self.q.clone();
+        view! {
+            <form class="row form" method="get" action=action>
+                <input type="hidden" name="attribute" value=attribute.name() />
+                <Search label="Look for somebody" value=q scope="who" />
+                <Button text="Search" />
+            </form>
+        }
+        .into_any()
+    }
+
+    fn select(&self, label: &'static str, kept: &Kept) -> AnyView {
+        let first = self.choices.first().map(|card| card.id.to_string());
+        let choices = self
+            .choices
+            .iter()
+            .map(|card| {
+                let title = card.title.as_deref();
+                let name = &card.display_name;
+                let label = title.map_or_else(|| name.clone(), |title| format!("{name}, {title}"));
+                Choice::new(card.id.to_string(), label)
+            })
+            .collect();
+        view! {
+            <Select
+                label=label
+                name="value"
+                choices=choices
+                selected=kept.value("value", &first.unwrap_or_default())
+                error=kept.error("value")
+                help="Those above you, and who was found. Look for anybody else first."
+            />
+        }
+        .into_any()
+    }
+}
+
 /// The form, or why there is none.
 fn body(
     prospect: &Prospect,
     attribute: Attribute,
+    people: Option<&People>,
     who: EmployeeId,
     action: String,
     home: String,
@@ -148,7 +247,9 @@ fn body(
         Kind::List(..) => ("text", Some("With a comma between.")),
         _ => ("text", None),
     };
+    let search = people.map(|people| people.search(attribute, action.clone()));
     let field = match attribute.spec().kind {
+        Kind::Person => people.map_or_else(|| ().into_any(), |people| people.select(label, kept)),
         Kind::Prose(max) => view! {
             <Textarea label=label name="value" value=value error=error rows=5 max_length=u32::try_from(max).ok() />
         }
@@ -169,7 +270,7 @@ fn body(
             .into_any()
         }
     };
-    view! {
+    let form = view! {
         <form class="stack form" method="post" action=action>
             <input type="hidden" name="attribute" value=attribute.name() />
             {field}
@@ -189,8 +290,8 @@ fn body(
                 <a href=format!("/people/{who}/edit")>"Edit what is yours to change"</a>
             </p>
         </form>
-    }
-    .into_any()
+    };
+    view! { <div class="stack">{search} {form}</div> }.into_any()
 }
 
 fn lock(rule: u32) -> String {

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::correction::{Correction, Of};
 
-use super::{may_decide, takes, told};
+use super::{takes, told};
 use crate::{
     edge::{AppError, Kept, Posted, Visit, answer, face, id},
     ui::{
@@ -44,7 +44,11 @@ const fn label(of: Of) -> &'static str {
 
 /// `GET /corrections`
 pub async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, AppError> {
-    let decides = may_decide(&visit.viewer, &visit.portal);
+    let decides = visit
+        .portal
+        .store
+        .may_decide_corrections(&visit.viewer)
+        .await?;
     let otherwise = if decides { Of::ToDecide } else { Of::Mine };
     let of = Of::named(&wanted.of).unwrap_or(otherwise);
     let cursor = Some(wanted.cursor.as_str()).filter(|cursor| !cursor.is_empty());
@@ -136,7 +140,7 @@ fn row(one: &Correction, reader: &Reader) -> AnyView {
                 </a>
             </th>
             <td>
-                <Diff from=one.was.as_ref().map(ToString::to_string) to=one.value.to_string() />
+                <Diff from=one.was.as_ref().map(|was| one.read(was)) to=one.read(&one.value) />
             </td>
             <td class="hide-medium">{one.note.clone()}</td>
             <td class="hide-narrow">
@@ -173,7 +177,7 @@ pub async fn show(visit: Visit, Path(which): Path<String>) -> Result<Response, A
             let past = past(&one, &reader);
             let person = face(&one.person);
             let (home, sub) = (format!("/people/{}", one.person.id), one.person.title.clone());
-            let (from, to) = (one.was.as_ref().map(ToString::to_string), one.value.to_string());
+            let (from, to) = (one.was.as_ref().map(|was| one.read(was)), one.read(&one.value));
             let (source, record, note) = (one.source_name, one.external_id, one.note);
             view! {
                 <div class="page">

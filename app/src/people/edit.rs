@@ -23,6 +23,8 @@ use crate::{
     words,
 };
 
+use super::profile::written;
+
 /// `GET /people/{id}/edit`
 pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, AppError> {
     let who = EmployeeId(id(&who)?);
@@ -46,16 +48,31 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
             let correctable: BTreeSet<_> = prospects.keys().copied().collect();
             let (fields, locked): (Vec<_>, Vec<_>) = profile
                 .values
-                .into_iter()
+                .iter()
                 .filter(|value| value.attribute != Attribute::Photos)
                 .filter(|value| value.attribute.spec().editable || correctable.contains(&value.attribute))
                 .partition(|value| value.resolved.editable);
+            // A photo is a file that the source keeps: there is no value to propose.
+            let photo_lock = profile
+                .values
+                .iter()
+                .find(|value| value.attribute == Attribute::Photos && !value.resolved.editable)
+                .map(|value| {
+                    let source = value.erp.as_ref().map_or("the ERP", |erp| erp.source_name.as_str());
+                    format!("A rule has {source} decide about the photo. One that is wrong cannot be corrected from here: whoever looks after {source} changes it there.")
+                });
             let has_locked = !locked.is_empty();
             let locked = locked
                 .iter()
                 .map(|value| {
                     let attribute = value.attribute;
-                    locked_field(value, person.id, prospects.get(&attribute), open.get(&attribute), &reader)
+                    let shown = value.resolved.value.as_ref().map_or_else(String::new, |shown| {
+                        match attribute.spec().kind {
+                            Kind::Person => written(attribute, shown, &profile, &reader),
+                            _ => shown.to_string(),
+                        }
+                    });
+                    locked_field(value, shown, person.id, prospects.get(&attribute), open.get(&attribute), &reader)
                 })
                 .collect_view();
             view! {
@@ -91,6 +108,7 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                                     />
                                     <div><Button text="Use this picture" /></div>
                                 </form>
+                                {photo_lock.map(|text| view! { <p class="small muted">{text}</p> })}
                             </Card>
                             {has_locked
                                 .then(|| {
@@ -98,6 +116,9 @@ pub async fn show(visit: Visit, Path(who): Path<String>) -> Result<Response, App
                                         <Card title="Locked by the organization" id="locked">
                                             <div class="stack">
                                                 {locked}
+                                                <p class="small muted">
+                                                    "Whether you work here is no value to correct: it follows from your record there. Speak to HR."
+                                                </p>
                                             </div>
                                         </Card>
                                     }
@@ -173,6 +194,7 @@ fn field(value: &ProfileValue, kept: &Kept) -> AnyView {
 
 fn locked_field(
     value: &ProfileValue,
+    shown: String,
     person: EmployeeId,
     prospect: Option<&Prospect>,
     open: Option<&Correction>,
@@ -192,7 +214,7 @@ fn locked_field(
         <div class="stack stack--tight">
             <LockedField
                 label=words::attribute(value.attribute)
-                value=value.resolved.value.as_ref().map(ToString::to_string).unwrap_or_default()
+                value=shown
                 lock=lock
                 help=own
             />
@@ -215,7 +237,7 @@ fn correctable(
         (Some(open), _) => {
             let told = correction::told(open, reader);
             view! {
-                <a href=format!("/corrections/{}", open.id)>{format!("Correction to “{}”", open.value)}</a>
+                <a href=format!("/corrections/{}", open.id)>{format!("Correction to “{}”", open.read(&open.value))}</a>
                 {format!(": {}", told.sentence)}
             }
             .into_any()

@@ -390,7 +390,11 @@ fn row(
     // What somebody proposed is told beside the value, never as the value.
     let proposed = open.map(|open| {
         let chip = correction::told(open, reader);
-        format!("Correction to “{}”. {}", open.value, chip.sentence)
+        format!(
+            "Correction to “{}”. {}",
+            open.read(&open.value),
+            chip.sentence
+        )
     });
     let beside = match (beside, proposed) {
         (Some(beside), Some(proposed)) => Some(format!("{beside} {proposed}")),
@@ -465,7 +469,12 @@ fn display(value: &ProfileValue, profile: &Profile, reader: &Reader) -> AnyView 
     }
 }
 
-fn written(attribute: Attribute, value: &Value, profile: &Profile, reader: &Reader) -> String {
+pub(super) fn written(
+    attribute: Attribute,
+    value: &Value,
+    profile: &Profile,
+    reader: &Reader,
+) -> String {
     match attribute.spec().kind {
         Kind::Date => NaiveDate::parse_from_str(&value.to_string(), "%Y-%m-%d")
             .map_or_else(|_| value.to_string(), |date| reader.locale.long_date(date)),

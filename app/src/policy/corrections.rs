@@ -14,8 +14,8 @@ use super::{PolicyTabs, admitted};
 use crate::{
     edge::{AppError, Kept, Posted, Visit, answer},
     ui::{
-        Button, Card, Choice, Column, Door, Field, Glyph, LinkButton, Look, PageHead, Select,
-        Table, ToolbarSelect,
+        Button, Card, Check, Choice, Column, Door, Field, Glyph, LinkButton, Look, PageHead,
+        Select, Table, ToolbarSelect,
     },
     words,
 };
@@ -27,7 +27,7 @@ const AS_OTHERS: &str = "as_others";
 /// Who decides, in words.
 pub(super) const fn approver(approver: Approver) -> &'static str {
     match approver {
-        Approver::HrOfUnit => "HR",
+        Approver::HrOfUnit => "HR of the unit",
         Approver::Manager => "The direct superior",
         Approver::Chain => "Anyone above",
         Approver::Nobody => "Nobody, it is not corrected here",
@@ -78,7 +78,13 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
                                     choices=choices(&Approver::ALL)
                                     selected=otherwise
                                     error=kept.error("otherwise")
-                                    help="Holds for every attribute for which nothing else is set below. HR is everybody with that role."
+                                    help="Holds for every attribute for which nothing else is set below. HR of the unit are those with the role HR whose own unit is the nearest at or above the person’s; where there is none, everybody with that role."
+                                />
+                                <Check
+                                    label="Superiors by dotted line decide as well"
+                                    name="dotted"
+                                    checked=kept.checked("dotted", policy.dotted)
+                                    help="Where a superior decides. Who stands in for somebody decides in that time too."
                                 />
                                 <Field
                                     label="Why"
@@ -147,7 +153,9 @@ fn named(field: &str, name: &str) -> Result<Approver, Violation> {
     })
 }
 
-fn parse(posted: &Posted) -> Result<(u32, Approver, BTreeMap<Attribute, Approver>), Violation> {
+type Said = (u32, Approver, bool, BTreeMap<Attribute, Approver>);
+
+fn parse(posted: &Posted) -> Result<Said, Violation> {
     let read = posted.parse("version", "a version")?;
     let otherwise = named("otherwise", posted.get("otherwise"))?;
     let mut attributes = BTreeMap::new();
@@ -159,7 +167,7 @@ fn parse(posted: &Posted) -> Result<(u32, Approver, BTreeMap<Attribute, Approver
             }
         }
     }
-    Ok((read, otherwise, attributes))
+    Ok((read, otherwise, posted.ticked("dotted"), attributes))
 }
 
 /// `POST /console/corrections`
@@ -167,10 +175,10 @@ pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
     let result = match parse(&posted) {
-        Ok((read, otherwise, attributes)) => {
+        Ok((read, otherwise, dotted, attributes)) => {
             let note = posted.get("note");
             store
-                .set_corrections_policy(&visit.viewer, read, otherwise, attributes, note)
+                .set_corrections_policy(&visit.viewer, read, otherwise, dotted, attributes, note)
                 .await
         }
         Err(violation) => Err(violation.into()),

@@ -445,9 +445,10 @@ impl ErpAdapter for Ldap {
     ) -> Result<(), Error> {
         let field = self.wanted.writable.contains(&attribute).then(|| {
             let fields = self.mapping.worker.iter();
-            fields
-                .into_iter()
-                .find(|field| field.target == Target::Attribute(attribute))
+            fields.into_iter().find(|field| match field.target {
+                Target::Manager => attribute == Attribute::Manager,
+                target => target == Target::Attribute(attribute),
+            })
         });
         let Some(Some(field)) = field else {
             return Err(Error::Forbidden {
@@ -467,6 +468,12 @@ impl ErpAdapter for Ldap {
             return Err(rejected(what));
         }
         let values = match value {
+            Some(Value::Text(id)) if attribute == Attribute::Manager && !id.is_empty() => {
+                let none = ["1.1".to_owned()];
+                let above = self.find(&mut wire, id, &none).await?;
+                let nobody = || rejected(format!("has nobody with the id {}", quote(id)));
+                vec![above.ok_or_else(nobody)?.dn]
+            }
             None => Vec::new(),
             Some(Value::Text(text)) if text.is_empty() => Vec::new(),
             Some(Value::Text(text)) => vec![text.clone()],

@@ -78,6 +78,8 @@ impl Wanted {
             .iter()
             .filter_map(|field| match field.target {
                 Target::Attribute(attribute) => plain(field).map(|_| attribute),
+                // Written as the name of the superior's entry, which is what it holds.
+                Target::Manager => plain(field).map(|_| Attribute::Manager),
                 _ => None,
             });
         let writable = writable.collect();

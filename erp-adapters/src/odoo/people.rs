@@ -50,6 +50,7 @@ pub(super) const WRITABLE: &[Attribute] = &[
     Attribute::BirthDate,
     Attribute::Timezone,
     Attribute::EmployeeNumber,
+    Attribute::Manager,
 ];
 
 /// The model that the user may read people from, and its fields.
@@ -438,14 +439,28 @@ impl Odoo {
             what: format!("has no employee {external_id}"),
         };
         let view = self.view().await?;
-        let field = view.fields.iter().find(|(_, one)| *one == attribute);
+        let field = match attribute {
+            Attribute::Manager => Some("parent_id"),
+            _ => {
+                let mut fields = view.fields.iter();
+                let found = fields.find(|(_, one)| *one == attribute);
+                found.map(|(field, _)| field.as_str())
+            }
+        };
         let field = field.filter(|_| view.model == EMPLOYEE && WRITABLE.contains(&attribute));
-        let (field, _) = field.ok_or_else(forbidden)?;
+        let field = field.ok_or_else(forbidden)?;
         let id: i64 = external_id.parse().map_err(|_| gone())?;
         let value = match value {
             // Odoo's way to say that a text or date is empty.
             None => json!(false),
             Some(value) if value.is_empty() => json!(false),
+            Some(value) if attribute == Attribute::Manager => {
+                let above = value.as_text().unwrap_or_default();
+                let id = above.parse::<i64>().map_err(|_| Error::Rejected {
+                    what: format!("has no employee {above}"),
+                })?;
+                json!(id)
+            }
             Some(value) => json!(value.as_text().ok_or_else(forbidden)?),
         };
         let body = json!({"ids": [id], "vals": {field: value}});

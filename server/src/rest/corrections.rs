@@ -153,7 +153,7 @@ pub async fn list(
 pub struct Propose {
     /// SCIM name.
     attribute: String,
-    /// What it should be: a text or a list of texts.
+    /// What it should be: a text or a list of texts; a superior by their id here.
     #[schema(value_type = serde_json::Value)]
     value: domain::Value,
     /// Why; who decides reads it.
@@ -248,9 +248,12 @@ pub async fn withdraw(
 pub struct Policy {
     /// Counts up with every set; 0 before the first.
     version: u32,
-    /// About everything that is not named: `hr_of_unit`, `manager` (the direct superior), `chain` (anyone above),
+    /// About everything that is not named: `hr_of_unit` (of the people with the role, those nearest at or above the
+    /// person's unit, else all), `manager` (the direct superior), `chain` (anyone above),
     /// `nobody`.
     otherwise: &'static str,
+    /// Whether superiors by dotted line decide where superiors do.
+    dotted: bool,
     /// By SCIM name.
     attributes: BTreeMap<&'static str, &'static str>,
 }
@@ -260,6 +263,7 @@ impl From<Corrections> for Policy {
         Self {
             version: kept.version,
             otherwise: kept.otherwise.name(),
+            dotted: kept.dotted,
             attributes: kept
                 .attributes
                 .into_iter()
@@ -283,6 +287,9 @@ pub struct SetPolicy {
     version: u32,
     /// `hr_of_unit`, `manager`, `chain`, `nobody`.
     otherwise: String,
+    /// Whether superiors by dotted line decide where superiors do.
+    #[serde(default)]
+    dotted: bool,
     /// By SCIM name.
     #[serde(default)]
     attributes: BTreeMap<String, String>,
@@ -315,7 +322,14 @@ pub async fn set_policy(
     let policy = server
         .portal
         .store
-        .set_corrections_policy(&viewer, set.version, otherwise, attributes, &set.note)
+        .set_corrections_policy(
+            &viewer,
+            set.version,
+            otherwise,
+            set.dotted,
+            attributes,
+            &set.note,
+        )
         .await?;
     Ok(Json(policy.into()))
 }

@@ -316,10 +316,23 @@ impl Store {
             }
             Kind::Corrections => {
                 let former: Corrections = former(&change.tx, version).await?;
-                let (otherwise, attributes) = (former.otherwise, former.attributes);
-                set_corrections(&mut change, viewer, read, otherwise, attributes, &note)
-                    .await?
-                    .version
+                let Corrections {
+                    otherwise,
+                    dotted,
+                    attributes,
+                    ..
+                } = former;
+                set_corrections(
+                    &mut change,
+                    viewer,
+                    read,
+                    otherwise,
+                    dotted,
+                    attributes,
+                    &note,
+                )
+                .await?
+                .version
             }
         };
         change.commit().await?;
@@ -447,13 +460,23 @@ impl Store {
         viewer: &Viewer,
         read: u32,
         otherwise: Approver,
+        dotted: bool,
         attributes: BTreeMap<Attribute, Approver>,
         note: &str,
     ) -> Result<Corrections> {
         self.may_set(viewer)?;
         let note = text::prose("note", note, NOTE_MAX)?;
         let mut change = self.change().await?;
-        let next = set_corrections(&mut change, viewer, read, otherwise, attributes, &note).await?;
+        let next = set_corrections(
+            &mut change,
+            viewer,
+            read,
+            otherwise,
+            dotted,
+            attributes,
+            &note,
+        )
+        .await?;
         change.commit().await?;
         Ok(next)
     }
@@ -609,12 +632,13 @@ async fn set_corrections(
     viewer: &Viewer,
     read: u32,
     otherwise: Approver,
+    dotted: bool,
     attributes: BTreeMap<Attribute, Approver>,
     note: &str,
 ) -> Result<Corrections> {
     let before: Corrections = in_force(&change.tx).await?;
     fresh(read, &before)?;
-    let next = before.succeed(otherwise, attributes)?;
+    let next = before.succeed(otherwise, dotted, attributes)?;
     write(change, viewer, &before, &next, note).await?;
     Ok(next)
 }

@@ -128,7 +128,7 @@ impl Firm {
 
     async fn approver(&self, store: &Store, version: u32, approver: Approver) {
         let set = store
-            .set_corrections_policy(&self.pia, version, approver, BTreeMap::new(), "")
+            .set_corrections_policy(&self.pia, version, approver, false, BTreeMap::new(), "")
             .await;
         assert_eq!(set.unwrap().version, version + 1);
     }
@@ -214,13 +214,14 @@ async fn a_value_that_a_rule_locks_can_be_proposed_and_nothing_else() {
         let store = &world.store;
         let prospects = store.correction_prospects(&firm.eve).await.unwrap();
         let correctable: Vec<_> = prospects.keys().copied().collect();
-        // Those with a rule, and those that no person can set, but not the superior or whether one works here.
+        // Those with a rule, and those that no person can set, but not the photo or whether one works here.
         assert_eq!(
             correctable,
             [
                 Attribute::Title,
                 Attribute::EmployeeNumber,
                 Attribute::Department,
+                Attribute::Manager,
                 Attribute::Emails,
                 Attribute::BirthDate
             ]
@@ -237,8 +238,13 @@ async fn a_value_that_a_rule_locks_can_be_proposed_and_nothing_else() {
                 .await
         };
         let superior = firm.bo.id().unwrap().to_string();
-        for attribute in ["displayName", "manager", "about"] {
-            let answer = ask(attribute, &superior, "so").await;
+        let photo = "0".repeat(64);
+        for (attribute, value) in [
+            ("displayName", &superior),
+            ("photos", &photo),
+            ("about", &superior),
+        ] {
+            let answer = ask(attribute, value, "so").await;
             assert_eq!(conflict(answer), "not_locked", "{attribute}");
         }
         let Err(Error::Invalid(wrong)) = ask("emails", "nobody at nowhere", " ").await else {
@@ -762,7 +768,7 @@ async fn the_policy_has_versions_and_a_way_back() {
         let set = async |viewer: &Viewer, read, otherwise, named: &[(Attribute, Approver)]| {
             let named = named.iter().copied().collect();
             store
-                .set_corrections_policy(viewer, read, otherwise, named, "why")
+                .set_corrections_policy(viewer, read, otherwise, false, named, "why")
                 .await
         };
         for viewer in [&firm.eve, &firm.hana, &firm.ada] {
@@ -824,6 +830,302 @@ async fn a_long_list_is_told_in_pages_without_a_gap() {
         assert_eq!(found, ids);
         let wrong = store.corrections(&firm.hana, Of::Over, Some("x")).await;
         assert!(matches!(wrong, Err(Error::Invalid(_))), "{wrong:?}");
+    })
+    .await;
+}
+
+impl Firm {
+    /// Whom the viewer is told to decide about, by title.
+    async fn asked(&self, store: &Store, viewer: &Viewer) -> usize {
+        let page = store.corrections(viewer, Of::ToDecide, None).await.unwrap();
+        assert!(page.items.iter().all(|one| one.decidable));
+        page.items.len()
+    }
+
+    async fn stands_in(&self, world: &World, manager: &Viewer, delegate: &Viewer) {
+        let today = world.store.today();
+        let request = domain::delegation::Request {
+            delegate: delegate.id().unwrap(),
+            from: today,
+            until: today + TimeDelta::days(7),
+        };
+        let manager = manager.id().unwrap();
+        world
+            .store
+            .set_delegate(&self.hana, manager, request)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_stands_in_for_an_approver_decides_in_that_time() {
+    support::everywhere(async |world| {
+        let firm = Firm::found(world).await;
+        let store = &world.store;
+        firm.approver(store, 0, Approver::Manager).await;
+        let title = store
+            .propose_correction(&firm.eve, "title", "Lead".into(), "is so")
+            .await;
+        let title = title.unwrap();
+        let birth = store
+            .propose_correction(&firm.eve, "birthDate", "1984-03-01".into(), "is so")
+            .await;
+        birth.unwrap();
+        assert_eq!(
+            (
+                firm.asked(store, &firm.bo).await,
+                firm.asked(store, &firm.cy).await
+            ),
+            (1, 0)
+        );
+        assert!(!store.may_decide_corrections(&firm.cy).await.unwrap());
+        firm.stands_in(world, &firm.bo, &firm.cy).await;
+        assert!(store.may_decide_corrections(&firm.cy).await.unwrap());
+        // What superiors may not see, who stands in for one does not see either.
+        assert_eq!(firm.asked(store, &firm.cy).await, 1);
+        let prospects = store.correction_prospects(&firm.eve).await.unwrap();
+        let names = |attribute| {
+            let approvers = prospects[&attribute].approvers.iter();
+            approvers
+                .map(|one| one.display_name.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(Attribute::Title), ["Bo", "Cy"]);
+        assert_eq!(names(Attribute::BirthDate), ["Hana"]);
+        // Nobody becomes the judge of those above themselves, nor of themselves.
+        firm.stands_in(world, &firm.ada, &firm.eve).await;
+        for viewer in [&firm.eve, &firm.pia] {
+            assert_eq!(firm.asked(store, viewer).await, 0);
+        }
+        let above = store
+            .propose_correction(&firm.bo, "title", "Chief".into(), "is so")
+            .await;
+        let above = above.unwrap();
+        let decided = store.accept_correction(&firm.eve, above.id).await;
+        assert!(matches!(decided, Err(Error::NotFound)));
+
+        // The time is over with its last day.
+        world.clock.advance(Duration::from_secs(9 * 24 * 60 * 60));
+        assert_eq!(firm.asked(store, &firm.cy).await, 0);
+        firm.stands_in(world, &firm.bo, &firm.cy).await;
+        let accepted = store.accept_correction(&firm.cy, title.id).await.unwrap();
+        assert_eq!(accepted.decided_by.unwrap().display_name, "Cy");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hr_of_the_unit_is_who_is_nearest() {
+    support::everywhere(async |world| {
+        let mut firm = Firm::found(world).await;
+        let store = &world.store;
+        // Bo is HR of the works, Hana sits beside it, and Ada above both.
+        for (one, unit) in [
+            ("b", "works"),
+            ("e", "hall"),
+            ("h", "office"),
+            ("a", "all"),
+            ("c", "all"),
+            ("p", "office"),
+        ] {
+            let worker = firm
+                .workers
+                .iter_mut()
+                .find(|worker| worker.external_id == one);
+            worker.unwrap().unit = Some(unit.into());
+        }
+        let unit = |id: &str, parent: Option<&str>| OrgUnit {
+            external_id: id.into(),
+            name: id.into(),
+            parent: parent.map(str::to_owned),
+            heads: Vec::new(),
+        };
+        let units = vec![
+            unit("all", None),
+            unit("works", Some("all")),
+            unit("hall", Some("works")),
+            unit("office", Some("all")),
+        ];
+        let run = store
+            .begin_run(&SYSTEM, firm.source, false)
+            .await
+            .unwrap()
+            .id;
+        store
+            .read_units(&SYSTEM, run, units, Vec::new(), Vec::new())
+            .await
+            .unwrap();
+        let read = Read {
+            workers: firm.workers.clone(),
+            faults: Vec::new(),
+        };
+        store.read_page(&SYSTEM, run, read).await.unwrap();
+        if store.plan_run(&SYSTEM, run, None).await.unwrap().phase == store::run::Phase::Waiting {
+            store.approve_run(&SYSTEM, run).await.unwrap();
+        }
+        while store.apply_run(&SYSTEM, run).await.unwrap() > 0 {}
+        store.end_run(&SYSTEM, run, None).await.unwrap();
+
+        let hr = |viewer: &Viewer| {
+            let roles: Roles = [Role::Hr].into_iter().collect();
+            Viewer::person(viewer.id().unwrap(), roles)
+        };
+        let grant = async |viewer: &Viewer| {
+            let roles: Roles = [Role::Hr].into_iter().collect();
+            let update = "UPDATE accounts SET roles = $2 WHERE employee_id = $1";
+            let values = [viewer.id().unwrap().0.into(), roles.to_string().into()];
+            world.execute(update, values).await;
+        };
+        store
+            .propose_correction(&firm.eve, "title", "Lead".into(), "is so")
+            .await
+            .unwrap();
+        store
+            .propose_correction(&firm.cy, "title", "Lead".into(), "is so")
+            .await
+            .unwrap();
+        assert_eq!(
+            firm.asked(store, &firm.hana).await,
+            2,
+            "the only one there is"
+        );
+        grant(&firm.bo).await;
+        let bo = hr(&firm.bo);
+        assert_eq!(
+            (
+                firm.asked(store, &bo).await,
+                firm.asked(store, &firm.hana).await
+            ),
+            (2, 1)
+        );
+        let prospects = store.correction_prospects(&firm.eve).await.unwrap();
+        let names: Vec<_> = prospects[&Attribute::Title]
+            .approvers
+            .iter()
+            .map(|one| one.display_name.as_str())
+            .collect();
+        assert_eq!(names, ["Bo"]);
+        // Whoever is HR in the unit above all is nobody's in particular.
+        grant(&firm.ada).await;
+        let ada = hr(&firm.ada);
+        assert_eq!(firm.asked(store, &ada).await, 1);
+        assert_eq!(
+            (
+                firm.asked(store, &bo).await,
+                firm.asked(store, &firm.hana).await
+            ),
+            (2, 1)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn superiors_by_dotted_line_decide_only_if_the_policy_says_so() {
+    support::everywhere(async |world| {
+        let mut firm = Firm::found(world).await;
+        let store = &world.store;
+        let eve = firm
+            .workers
+            .iter_mut()
+            .find(|one| one.external_id == "e")
+            .unwrap();
+        eve.dotted = vec!["c".into()];
+        sync(store, firm.source, &firm.workers).await;
+        firm.approver(store, 0, Approver::Chain).await;
+        store
+            .propose_correction(&firm.eve, "title", "Lead".into(), "is so")
+            .await
+            .unwrap();
+        assert_eq!(firm.asked(store, &firm.cy).await, 0);
+        let set = |read, dotted| {
+            store.set_corrections_policy(
+                &firm.pia,
+                read,
+                Approver::Manager,
+                dotted,
+                BTreeMap::new(),
+                "",
+            )
+        };
+        assert!(set(1, true).await.unwrap().dotted);
+        assert_eq!(firm.asked(store, &firm.cy).await, 1);
+        assert!(store.may_decide_corrections(&firm.cy).await.unwrap());
+        let prospects = store.correction_prospects(&firm.eve).await.unwrap();
+        let names: Vec<_> = prospects[&Attribute::Title]
+            .approvers
+            .iter()
+            .map(|one| one.display_name.as_str())
+            .collect();
+        assert_eq!(names, ["Bo", "Cy"]);
+        let back = store
+            .roll_back(&firm.pia, domain::policy::Kind::Corrections, 2, 1, "")
+            .await;
+        assert_eq!(back.unwrap(), 3);
+        assert_eq!(firm.asked(store, &firm.cy).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_superior_is_proposed_written_by_the_sources_id_and_confirmed() {
+    support::everywhere(async |world| {
+        let mut firm = Firm::found(world).await;
+        let store = &world.store;
+        let id = |viewer: &Viewer| Value::from(viewer.id().unwrap().to_string());
+        let propose = async |who: &Viewer, value: Value| {
+            store
+                .propose_correction(who, "manager", value, "since Monday")
+                .await
+        };
+        for (who, value) in [
+            (&firm.eve, id(&firm.eve)),
+            (&firm.bo, id(&firm.eve)),
+            (&firm.eve, id(&firm.bo)),
+            (&firm.eve, "Cy".into()),
+            (&firm.eve, world.uuid().to_string().into()),
+        ] {
+            let Err(Error::Invalid(wrong)) = propose(who, value.clone()).await else {
+                panic!("{value:?} is no superior of theirs, or is theirs already")
+            };
+            assert_eq!(wrong[0].field(), "value");
+        }
+        let proposed = propose(&firm.eve, id(&firm.cy)).await.unwrap();
+        assert_eq!(proposed.read(&proposed.value), "Cy");
+        assert_eq!(proposed.read(proposed.was.as_ref().unwrap()), "Bo");
+        store
+            .accept_correction(&firm.hana, proposed.id)
+            .await
+            .unwrap();
+        let due = store.take_due_corrections(&SYSTEM).await.unwrap();
+        assert_eq!(
+            (due[0].external_id.as_str(), &due[0].value),
+            ("e", &"c".into())
+        );
+        store
+            .correction_written(&SYSTEM, proposed.id)
+            .await
+            .unwrap();
+        minutes(world, 1);
+        let eve = firm
+            .workers
+            .iter_mut()
+            .find(|one| one.external_id == "e")
+            .unwrap();
+        eve.manager = Some("c".into());
+        sync(store, firm.source, &firm.workers).await;
+        let over = store.correction(&firm.eve, proposed.id).await.unwrap();
+        assert_eq!(over.state, State::Confirmed);
+
+        // Whoever left the source meanwhile cannot be written into it: somebody has to see to it.
+        let next = propose(&firm.eve, id(&firm.pia)).await.unwrap();
+        store.accept_correction(&firm.hana, next.id).await.unwrap();
+        let gone = "UPDATE erp_records SET active = FALSE WHERE external_id = $1";
+        world.execute(gone, ["p".into()]).await;
+        assert_eq!(store.take_due_corrections(&SYSTEM).await.unwrap(), []);
+        let next = store.correction(&firm.eve, next.id).await.unwrap();
+        assert_eq!(next.state, State::ByHand);
     })
     .await;
 }

@@ -1,16 +1,22 @@
 //! Who proposes what, and who decides about it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::{
-    Action, Attribute, CorrectionId, EmployeeId, Role, Roles, Viewer,
-    correction::{self, Approver, Corrections},
+    Action, Attribute, Audience, CorrectionId, EmployeeId, Relation, Role, Roles, SourceId, UnitId,
+    Viewer, Violation,
+    correction::{self, Approver, Corrections, Standing},
+    delegation::reaches,
 };
 use sea_orm::ConnectionTrait;
 
-use super::{Prospect, sources};
+use super::{Prospect, record_of, sources};
 use crate::{
-    Error, Result, Store, db,
+    Error, Result, Store, db, delegation,
+    org::Snapshot,
     people::{self, PersonCard},
     policy,
     shown::{self, Sourcing, Whom},
@@ -27,34 +33,69 @@ impl Store {
         Ok(me)
     }
 
-    /// Whether the viewer decides about corrections of somebody's attribute: by
-    /// role or place, by the policy, and only what they may see.
-    pub(super) fn decides(
+    /// What tells about whom the viewer decides.
+    pub(super) async fn deciding(
         &self,
+        conn: &impl ConnectionTrait,
         viewer: &Viewer,
-        policy: &Corrections,
-        whose: EmployeeId,
-        attribute: Attribute,
-    ) -> bool {
-        let Some(id) = viewer.id() else { return false };
-        let relation = self.relation(viewer, whose);
-        let direct = self.chart().chart.manager(whose) == Some(id);
-        viewer.may(relation, Action::DecideCorrections)
-            && viewer.may(relation, Action::reading(attribute.spec().audience))
-            && policy
-                .approver(attribute)
-                .is(viewer.roles(), relation, direct)
+    ) -> Result<Deciding> {
+        let snapshot = self.chart();
+        let ask =
+            "SELECT a.employee_id, a.roles FROM accounts a JOIN employees e ON e.id = a.employee_id
+            WHERE e.active AND a.roles LIKE '%hr%' ORDER BY e.sort_name, e.id";
+        let mut hr = Vec::new();
+        for row in conn.query_all_raw(db::sql(conn, ask, [])).await? {
+            let id = EmployeeId(row.try_get_by_index(0)?);
+            let roles: String = row.try_get_by_index(1)?;
+            if Roles::parse(&roles).has(Role::Hr) {
+                hr.push((id, snapshot.chart.unit(id)));
+            }
+        }
+        let (mut stands_in_for, mut dotted) = (Vec::new(), Vec::new());
+        if let Some(me) = viewer.id() {
+            let times = delegation::times(conn, me, self.now()).await?;
+            stands_in_for.extend(times.into_iter().map(|time| time.manager));
+            dotted = delegation::dotted(conn, me).await?.below;
+        }
+        let mut tops = snapshot.units.values().filter(|unit| unit.parent.is_none());
+        let whole = tops.next().map(|unit| unit.id);
+        Ok(Deciding {
+            policy: policy::in_force(conn).await?,
+            whole: whole.filter(|_| tops.next().is_none()),
+            snapshot,
+            hr,
+            stands_in_for,
+            dotted,
+        })
+    }
+
+    /// Whether the viewer may be one who decides about anybody at all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Db`].
+    pub async fn may_decide_corrections(&self, viewer: &Viewer) -> Result<bool> {
+        let Some(me) = viewer.id() else {
+            return Ok(false);
+        };
+        if viewer.roles().has(Role::Hr) || !self.chart().chart.subtree(me).is_empty() {
+            return Ok(true);
+        }
+        let deciding = self.deciding(self.db(), viewer).await?;
+        let dotted = deciding.policy.dotted && !deciding.dotted.is_empty();
+        Ok(dotted || !deciding.stands_in_for.is_empty())
     }
 
     pub(super) async fn prospects(
         &self,
         conn: &impl ConnectionTrait,
+        viewer: &Viewer,
         me: EmployeeId,
     ) -> Result<BTreeMap<Attribute, Prospect>> {
         let sourcing = Sourcing::load(conn).await?;
         let mut facts = shown::facts(conn, &sourcing, Whom::These(&[me]), false).await?;
         let facts = facts.pop().ok_or(Error::NotFound)?;
-        let policy: Corrections = policy::in_force(conn).await?;
+        let deciding = self.deciding(conn, viewer).await?;
+        let policy = &deciding.policy;
         let sources = sources(conn).await?;
         let ask = "SELECT id, attribute FROM corrections WHERE employee_id = $1 AND open";
         let mut open = BTreeMap::new();
@@ -65,9 +106,10 @@ impl Store {
             let attribute: String = row.try_get_by_index(1)?;
             open.insert(attribute, CorrectionId(row.try_get_by_index(0)?));
         }
-        let mut deciding = BTreeMap::new();
+        let mut approvers = BTreeMap::new();
         for approver in Approver::ALL {
-            deciding.insert(approver, self.approvers(conn, me, approver).await?);
+            let found = self.approvers(conn, &deciding, me, approver).await?;
+            approvers.insert(approver, found);
         }
         let mut prospects = BTreeMap::new();
         for attribute in Attribute::ALL.iter().copied() {
@@ -87,7 +129,7 @@ impl Store {
                     source_kind,
                     rule: verdict.resolved.rule.id,
                     approver,
-                    approvers: deciding.get(&approver).cloned().unwrap_or_default(),
+                    approvers: approvers.get(&approver).cloned().unwrap_or_default(),
                     open: open.get(attribute.name()).copied(),
                 },
             );
@@ -95,36 +137,132 @@ impl Store {
         Ok(prospects)
     }
 
-    /// Some of those who would decide about somebody's values, by name.
+    /// Whether somebody can be proposed as a person's superior: the source that
+    /// is to be corrected has to have them, and a superior is nobody below.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] of `value`.
+    pub(super) async fn can_lead(
+        &self,
+        conn: &impl ConnectionTrait,
+        source: SourceId,
+        whose: EmployeeId,
+        manager: EmployeeId,
+    ) -> Result<()> {
+        let chart = self.chart();
+        let below = manager == whose || chart.chart.oversees(whose, manager);
+        let there =
+            chart.chart.contains(manager) && record_of(conn, source, manager).await?.is_some();
+        if there && !below {
+            return Ok(());
+        }
+        let allowed = if below {
+            "somebody who does not report to you"
+        } else {
+            "somebody who works here and whom the source has"
+        };
+        Err(Error::Invalid(vec![Violation::Unknown {
+            field: "value".into(),
+            value: manager.to_string(),
+            allowed: allowed.into(),
+        }]))
+    }
+
+    /// Some of those who would decide about somebody's values, and who stands in for them.
     async fn approvers(
         &self,
         conn: &impl ConnectionTrait,
+        deciding: &Deciding,
         whose: EmployeeId,
         approver: Approver,
     ) -> Result<Vec<PersonCard>> {
-        let chart = self.chart();
-        let ids: Vec<EmployeeId> = match approver {
+        let chart = &deciding.snapshot.chart;
+        let mut ids: Vec<EmployeeId> = match approver {
             Approver::Nobody => Vec::new(),
-            Approver::Manager => chart.chart.manager(whose).into_iter().collect(),
-            Approver::Chain => chart.chart.chain(whose).take(APPROVERS_NAMED).collect(),
-            Approver::HrOfUnit => {
-                let ask = "SELECT a.employee_id, a.roles FROM accounts a JOIN employees e ON e.id = a.employee_id
-                    WHERE e.active AND a.employee_id <> $1 AND a.roles LIKE '%hr%' ORDER BY e.sort_name, e.id";
-                let rows = conn
-                    .query_all_raw(db::sql(conn, ask, [whose.0.into()]))
-                    .await?;
-                let mut ids = Vec::new();
-                for row in rows {
-                    let roles: String = row.try_get_by_index(1)?;
-                    if Roles::parse(&roles).has(Role::Hr) {
-                        ids.push(EmployeeId(row.try_get_by_index(0)?));
-                    }
-                }
-                ids.truncate(APPROVERS_NAMED);
-                ids
-            }
+            Approver::Manager => chart.manager(whose).into_iter().collect(),
+            Approver::Chain => chart.chain(whose).collect(),
+            Approver::HrOfUnit => deciding.hr_of(whose),
         };
+        let standing_in = delegation::stand_ins(conn, &ids, self.now()).await?;
+        if deciding.policy.dotted && matches!(approver, Approver::Manager | Approver::Chain) {
+            ids.extend(delegation::dotted(conn, whose).await?.above);
+        }
+        let standing_in = standing_in
+            .into_iter()
+            .filter(|(delegate, manager)| reaches(chart, *delegate, *manager, whose));
+        ids.extend(standing_in.map(|(delegate, _)| delegate));
+        let mut seen = BTreeSet::new();
+        ids.retain(|id| seen.insert(*id));
+        ids.truncate(APPROVERS_NAMED);
         let cards = people::cards(conn, ids.iter().copied()).await?;
         Ok(ids.iter().filter_map(|id| cards.get(id).cloned()).collect())
+    }
+}
+
+/// What tells about whom a viewer decides: read once for a whole answer.
+pub(super) struct Deciding {
+    pub policy: Corrections,
+    snapshot: Arc<Snapshot>,
+    /// People with the role HR, each with their own unit, by name.
+    hr: Vec<(EmployeeId, Option<UnitId>)>,
+    /// The unit that all others are below.
+    whole: Option<UnitId>,
+    /// For whom the viewer stands in now.
+    stands_in_for: Vec<EmployeeId>,
+    /// Who reports to the viewer by dotted line.
+    dotted: Vec<EmployeeId>,
+}
+
+impl Deciding {
+    fn hr_of(&self, whose: EmployeeId) -> Vec<EmployeeId> {
+        let units = self.snapshot.chart.units_of(whose);
+        correction::hr_of_unit(&self.hr, whose, units, self.whole)
+    }
+
+    /// How somebody stands to a person, but for dotted lines.
+    fn standing(&self, who: EmployeeId, whose: EmployeeId) -> Standing {
+        let chart = &self.snapshot.chart;
+        Standing {
+            myself: who == whose,
+            hr: self.hr_of(whose).contains(&who),
+            direct: chart.manager(whose) == Some(who),
+            above: chart.oversees(who, whose),
+            dotted: false,
+        }
+    }
+
+    /// Whether the viewer decides about corrections of somebody's attribute: by
+    /// role or place, by the policy, and only what they may see; or standing in
+    /// for somebody who does, but for what HR alone may see.
+    pub fn decides(&self, viewer: &Viewer, whose: EmployeeId, attribute: Attribute) -> bool {
+        let Some(me) = viewer.id() else { return false };
+        let (chart, policy) = (&self.snapshot.chart, &self.policy);
+        let approver = policy.approver(attribute);
+        let audience = attribute.spec().audience;
+        let may = |relation| viewer.may(relation, Action::DecideCorrections);
+        let sees = |relation| viewer.may(relation, Action::reading(audience));
+        let standing = Standing {
+            dotted: self.dotted.contains(&whose),
+            ..self.standing(me, whose)
+        };
+        let relation = match chart.relation(me, whose) {
+            Relation::Colleague | Relation::Stranger if standing.dotted => Relation::DottedSuperior,
+            relation => relation,
+        };
+        if approver.is(standing, policy.dotted) && may(relation) && sees(relation) {
+            return true;
+        }
+        let on_behalf_of = |manager: &EmployeeId| {
+            reaches(chart, me, *manager, whose)
+                && approver.is(self.standing(*manager, whose), policy.dotted)
+        };
+        may(Relation::StandIn)
+            && (audience != Audience::HrAndSelf || sees(relation))
+            && self.stands_in_for.iter().any(on_behalf_of)
+    }
+
+    /// Whether the viewer sees the correction: their own, or one that they decide about.
+    pub fn concerns(&self, viewer: &Viewer, whose: EmployeeId, attribute: Attribute) -> bool {
+        viewer.id() == Some(whose) || self.decides(viewer, whose, attribute)
     }
 }

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::{
     Attribute, Audience, CorrectionId, EmployeeId, SourceId, Value, Viewer,
-    correction::{self, Approver, Corrections, NOTE_MAX, REASON_MAX, State, Step},
+    attribute::Kind,
+    correction::{self, Approver, NOTE_MAX, REASON_MAX, State, Step},
     text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
@@ -25,11 +26,12 @@ use crate::{
     change::Change,
     db,
     people::{self, PersonCard},
-    policy,
 };
 
 mod decides;
 mod outbox;
+
+use decides::Deciding;
 
 pub(crate) use outbox::confirm;
 pub use outbox::{Again, Due};
@@ -88,6 +90,18 @@ pub struct Correction {
     pub said: Option<Value>,
     /// When it came into its state.
     pub moved_at: DateTime<Utc>,
+    /// The people whom the values mean, for an attribute whose values are people's ids.
+    pub meant: Vec<PersonCard>,
+}
+
+impl Correction {
+    /// A value as it is read: a person's name in the place of their id.
+    #[must_use]
+    pub fn read(&self, value: &Value) -> String {
+        let id = meant(self.attribute, value);
+        let person = self.meant.iter().find(|person| Some(person.id) == id);
+        person.map_or_else(|| value.to_string(), |person| person.display_name.clone())
+    }
 }
 
 /// Why a value was not written or not kept.
@@ -240,6 +254,13 @@ fn is_private(attribute: Attribute) -> bool {
 }
 
 impl Row {
+    /// What the source said, should say, and says.
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        std::iter::once(&self.value)
+            .chain(&self.was)
+            .chain(&self.said)
+    }
+
     /// `detail` with what somebody wrote, unless that is about a private value.
     fn detail_with(&self, field: &str, words: &str) -> serde_json::Value {
         let mut detail = detail(self);
@@ -262,7 +283,7 @@ impl Store {
     ) -> Result<BTreeMap<Attribute, Prospect>> {
         let me = self.proposer(viewer)?;
         let tx = db::read(self.db()).await?;
-        self.prospects(&tx, me).await
+        self.prospects(&tx, viewer, me).await
     }
 
     /// Proposes what a locked value of the viewer's own should be.
@@ -292,7 +313,7 @@ impl Store {
             }
         };
         let mut change = self.change().await?;
-        let mut prospects = self.prospects(&change.tx, me).await?;
+        let mut prospects = self.prospects(&change.tx, viewer, me).await?;
         let prospect = prospects
             .remove(&attribute)
             .ok_or(Error::Conflict("not_locked"))?;
@@ -308,8 +329,15 @@ impl Store {
                 expected: "other_value".into(),
             }]));
         }
+        if let Some(manager) = meant(attribute, &value) {
+            self.can_lead(&change.tx, prospect.source, me, manager)
+                .await?;
+        }
         let id = CorrectionId::new(change.at, self.random());
-        let external_id = external_id(&change.tx, prospect.source, me).await?;
+        // A value that a source said without a record that says so: decided meanwhile.
+        let external_id = record_of(&change.tx, prospect.source, me)
+            .await?
+            .ok_or(Error::Conflict("not_locked"))?;
         let insert = "INSERT INTO corrections (id, employee_id, attribute, source_id, external_id, was, value, note,
                 state, open, proposed_at, tries, moved_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, TRUE, $10, 0, $10)
@@ -347,12 +375,12 @@ impl Store {
     /// [`crate::Error::NotFound`].
     pub async fn correction(&self, viewer: &Viewer, id: CorrectionId) -> Result<Correction> {
         let tx = db::read(self.db()).await?;
-        let policy: Corrections = policy::in_force(&tx).await?;
+        let deciding = self.deciding(&tx, viewer).await?;
         let row = find(&tx, id).await?;
-        if !self.concerns(viewer, &policy, &row) {
+        if !deciding.concerns(viewer, row.employee, row.attribute) {
             return Err(Error::NotFound);
         }
-        let mut told = self.told(&tx, viewer, &policy, vec![row]).await?;
+        let mut told = told(&tx, viewer, &deciding, vec![row]).await?;
         tx.commit().await?;
         self.record_private(viewer, &told).await?;
         told.pop().ok_or(Error::NotFound)
@@ -386,7 +414,7 @@ impl Store {
         };
         let (than, order) = if down { ("<", "DESC") } else { (">", "ASC") };
         let tx = db::read(self.db()).await?;
-        let policy: Corrections = policy::in_force(&tx).await?;
+        let deciding = self.deciding(&tx, viewer).await?;
         let mut found = Vec::new();
         loop {
             // The place of the viewer is used by one of the lists alone, and both databases want every place used.
@@ -402,7 +430,7 @@ impl Store {
             for one in &rows {
                 let one = row(one)?;
                 after = Some(one.id);
-                if of == Of::Mine || self.decides(viewer, &policy, one.employee, one.attribute) {
+                if of == Of::Mine || deciding.decides(viewer, one.employee, one.attribute) {
                     found.push(one);
                 }
             }
@@ -416,7 +444,7 @@ impl Store {
             .last()
             .filter(|_| more)
             .map(|last| last.id.to_string());
-        let items = self.told(&tx, viewer, &policy, found).await?;
+        let items = told(&tx, viewer, &deciding, found).await?;
         tx.commit().await?;
         self.record_private(viewer, &items).await?;
         Ok(Page { items, next_cursor })
@@ -440,12 +468,12 @@ impl Store {
         if rows.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let policy: Corrections = policy::in_force(&tx).await?;
+        let deciding = self.deciding(&tx, viewer).await?;
         let rows = rows.iter().map(row).collect::<Result<Vec<_>>>()?;
         let rows = rows
             .into_iter()
-            .filter(|row| self.concerns(viewer, &policy, row));
-        let told = self.told(&tx, viewer, &policy, rows.collect()).await?;
+            .filter(|row| deciding.concerns(viewer, row.employee, row.attribute));
+        let told = told(&tx, viewer, &deciding, rows.collect()).await?;
         tx.commit().await?;
         self.record_private(viewer, &told).await?;
         Ok(told.into_iter().map(|one| (one.attribute, one)).collect())
@@ -458,14 +486,14 @@ impl Store {
         if rows.is_empty() {
             return Ok(0);
         }
-        let policy: Corrections = policy::in_force(self.db()).await?;
+        let deciding = self.deciding(self.db(), viewer).await?;
         let mut count = 0;
         for row in rows {
             let whose = EmployeeId(row.try_get_by_index(0)?);
             let attribute: String = row.try_get_by_index(1)?;
             let decides = attribute
                 .parse()
-                .is_ok_and(|attribute| self.decides(viewer, &policy, whose, attribute));
+                .is_ok_and(|attribute| deciding.decides(viewer, whose, attribute));
             count += u64::from(decides);
         }
         Ok(count)
@@ -538,9 +566,9 @@ impl Store {
     ) -> Result<Correction> {
         let by = viewer.id().ok_or(Error::NotFound)?;
         let mut change = self.change().await?;
-        let policy: Corrections = policy::in_force(&change.tx).await?;
+        let deciding = self.deciding(&change.tx, viewer).await?;
         let row = find(&change.tx, id).await?;
-        if !self.decides(viewer, &policy, row.employee, row.attribute) {
+        if !deciding.decides(viewer, row.employee, row.attribute) {
             return Err(Error::NotFound);
         }
         let (action, detail) = match (step, &reason) {
@@ -564,61 +592,6 @@ impl Store {
         change.record(viewer, action, audit::person(row.employee), detail);
         change.commit().await?;
         self.correction(viewer, id).await
-    }
-
-    fn concerns(&self, viewer: &Viewer, policy: &Corrections, row: &Row) -> bool {
-        viewer.id() == Some(row.employee)
-            || self.decides(viewer, policy, row.employee, row.attribute)
-    }
-
-    /// Rows with the names that belong to them.
-    async fn told(
-        &self,
-        conn: &impl ConnectionTrait,
-        viewer: &Viewer,
-        policy: &Corrections,
-        rows: Vec<Row>,
-    ) -> Result<Vec<Correction>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let people: BTreeSet<_> = rows
-            .iter()
-            .flat_map(|row| std::iter::once(row.employee).chain(row.decided_by))
-            .collect();
-        let cards = people::cards(conn, people).await?;
-        let sources = sources(conn).await?;
-        rows.into_iter()
-            .map(|row| {
-                let (source_name, source_kind) =
-                    sources.get(&row.source).cloned().unwrap_or_default();
-                Ok(Correction {
-                    decidable: self.decides(viewer, policy, row.employee, row.attribute),
-                    approver: policy.approver(row.attribute),
-                    person: cards.get(&row.employee).cloned().ok_or(Error::NotFound)?,
-                    decided_by: row.decided_by.and_then(|id| cards.get(&id).cloned()),
-                    id: row.id,
-                    attribute: row.attribute,
-                    source: row.source,
-                    source_name,
-                    source_kind,
-                    external_id: row.external_id,
-                    was: row.was,
-                    value: row.value,
-                    note: row.note,
-                    state: row.state,
-                    proposed_at: row.proposed_at,
-                    decided_at: row.decided_at,
-                    reason: row.reason,
-                    tries: row.tries,
-                    due_at: row.due_at,
-                    written_at: row.written_at,
-                    trouble: row.trouble,
-                    said: row.said,
-                    moved_at: row.moved_at,
-                })
-            })
-            .collect()
     }
 
     /// Seeing somebody else's private values is recorded, as on their profile. Nothing is answered before it is.
@@ -646,6 +619,67 @@ impl Store {
     }
 }
 
+/// Rows with the names that belong to them.
+async fn told(
+    conn: &impl ConnectionTrait,
+    viewer: &Viewer,
+    deciding: &Deciding,
+    rows: Vec<Row>,
+) -> Result<Vec<Correction>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let people: BTreeSet<_> = rows
+        .iter()
+        .flat_map(|row| {
+            let meant = row.values().filter_map(|value| meant(row.attribute, value));
+            std::iter::once(row.employee)
+                .chain(row.decided_by)
+                .chain(meant)
+        })
+        .collect();
+    let cards = people::cards(conn, people).await?;
+    let sources = sources(conn).await?;
+    rows.into_iter()
+        .map(|row| {
+            let (source_name, source_kind) = sources.get(&row.source).cloned().unwrap_or_default();
+            let meant = row.values().filter_map(|value| meant(row.attribute, value));
+            Ok(Correction {
+                meant: meant.filter_map(|id| cards.get(&id).cloned()).collect(),
+                decidable: deciding.decides(viewer, row.employee, row.attribute),
+                approver: deciding.policy.approver(row.attribute),
+                person: cards.get(&row.employee).cloned().ok_or(Error::NotFound)?,
+                decided_by: row.decided_by.and_then(|id| cards.get(&id).cloned()),
+                id: row.id,
+                attribute: row.attribute,
+                source: row.source,
+                source_name,
+                source_kind,
+                external_id: row.external_id,
+                was: row.was,
+                value: row.value,
+                note: row.note,
+                state: row.state,
+                proposed_at: row.proposed_at,
+                decided_at: row.decided_at,
+                reason: row.reason,
+                tries: row.tries,
+                due_at: row.due_at,
+                written_at: row.written_at,
+                trouble: row.trouble,
+                said: row.said,
+                moved_at: row.moved_at,
+            })
+        })
+        .collect()
+}
+
+/// Whom a value means, where the attribute's values mean people.
+fn meant(attribute: Attribute, value: &Value) -> Option<EmployeeId> {
+    let person = attribute.spec().kind == Kind::Person;
+    value.as_text().filter(|_| person)?.parse().ok()
+}
+
 async fn find(conn: &impl ConnectionTrait, id: CorrectionId) -> Result<Row> {
     let ask = format!("SELECT {ROW} FROM corrections c WHERE c.id = $1");
     let found = conn
@@ -666,20 +700,18 @@ async fn sources(conn: &impl ConnectionTrait) -> Result<BTreeMap<SourceId, (Stri
         .collect()
 }
 
-/// By what id a source knows somebody; of several records the active one.
-async fn external_id(
+/// By what id a source knows somebody who works there.
+async fn record_of(
     conn: &impl ConnectionTrait,
     source: SourceId,
     employee: EmployeeId,
-) -> Result<String> {
+) -> Result<Option<String>> {
     let ask = "SELECT external_id FROM erp_records WHERE source_id = $1 AND employee_id = $2
-        ORDER BY active DESC, external_id LIMIT 1";
+        AND active ORDER BY external_id LIMIT 1";
     let row = conn
         .query_one_raw(db::sql(conn, ask, [source.0.into(), employee.0.into()]))
         .await?;
-    // A value that a source said without a record that says so: decided meanwhile.
-    let row = row.ok_or(Error::Conflict("not_locked"))?;
-    Ok(row.try_get_by_index(0)?)
+    row.map(|row| Ok(row.try_get_by_index(0)?)).transpose()
 }
 
 /// Brings a correction into the state that `step` leads to, unless somebody was

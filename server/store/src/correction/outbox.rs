@@ -6,8 +6,9 @@ use domain::{
     correction::{self, State, Step},
 };
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
+use uuid::Uuid;
 
-use super::{ROW, Trouble, detail, find, moved, put, row};
+use super::{ROW, Row, Trouble, detail, find, meant, moved, put, record_of, row};
 use crate::{Error, Result, Store, audit, change::Change, db, people::ErpRecord};
 
 /// Most corrections that a worker takes at once.
@@ -26,7 +27,7 @@ pub struct Due {
     pub external_id: String,
     /// Which value.
     pub attribute: Attribute,
-    /// What it is to be.
+    /// What it is to be; a person by their id in the source.
     pub value: Value,
 }
 
@@ -58,7 +59,7 @@ impl Store {
         if any.is_none() {
             return Ok(Vec::new());
         }
-        let change = self.change().await?;
+        let mut change = self.change().await?;
         let ask = format!(
             "SELECT {ROW} FROM corrections c WHERE {due} ORDER BY due_at, id LIMIT {TAKEN_AT_ONCE}{}",
             db::for_update(&change.tx)
@@ -70,6 +71,20 @@ impl Store {
         let mut taken = Vec::new();
         for one in &rows {
             let row = row(one)?;
+            let value = match meant(row.attribute, &row.value) {
+                None => row.value.clone(),
+                // The source calls people by ids of its own.
+                Some(person) => match record_of(&change.tx, row.source, person).await? {
+                    Some(record) => record.into(),
+                    None => {
+                        let set = "due_at = NULL";
+                        moved(&change, &row, Step::CannotWrite, set, []).await?;
+                        let subject = audit::person(row.employee);
+                        change.record(viewer, "correction.by_hand", subject, detail(&row));
+                        continue;
+                    }
+                },
+            };
             let update = "UPDATE corrections SET due_at = $2, tries = tries + 1 WHERE id = $1";
             let values = [row.id.0.into(), (change.at + LEASE).into()];
             change
@@ -81,7 +96,7 @@ impl Store {
                 source: row.source,
                 external_id: row.external_id,
                 attribute: row.attribute,
-                value: row.value,
+                value,
             });
         }
         change.commit().await?;
@@ -210,7 +225,7 @@ pub(crate) async fn confirm(
         let (next, trouble, said) = match record.zip(changed) {
             Some((record, changed)) if active => {
                 let record = ErpRecord::decode(&record, &changed)?;
-                let now = says(&change.tx, source, &record, row.attribute).await?;
+                let now = says(&change.tx, source, &record, &row).await?;
                 let after_writing = row.written_at.is_some_and(|written| written < begun);
                 let next = correction::heard(
                     row.state,
@@ -258,9 +273,21 @@ async fn says(
     tx: &DatabaseTransaction,
     source: SourceId,
     record: &ErpRecord,
-    attribute: Attribute,
+    row: &Row,
 ) -> Result<Option<Value>> {
-    let said = if attribute == Attribute::Department {
+    let attribute = row.attribute;
+    let said = if attribute == Attribute::Manager {
+        // What the reference means was worked out before, vacant posts and all.
+        let ask = "SELECT manager_id FROM employees WHERE id = $1";
+        let found = tx
+            .query_one_raw(db::sql(tx, ask, [row.employee.0.into()]))
+            .await?;
+        let manager: Option<Uuid> = match found {
+            Some(found) => found.try_get_by_index(0)?,
+            None => None,
+        };
+        manager.map(|manager| manager.to_string().into())
+    } else if attribute == Attribute::Department {
         let Some(unit) = &record.worker.unit else {
             return Ok(None);
         };
