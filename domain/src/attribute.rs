@@ -3,7 +3,10 @@
 use std::{collections::HashSet, fmt, str::FromStr};
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
 
 use crate::{Violation, text};
 
@@ -11,7 +14,7 @@ use crate::{Violation, text};
 ///
 /// Dates are texts of the form `2019-05-13`; a person is their [`crate::EmployeeId`]
 /// as text; a photo is the SHA-256 of its re-encoded bytes in lower-case hex.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// True or false.
@@ -40,6 +43,42 @@ impl Value {
             Self::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// By hand: the derived one tries kind after kind, and makes and drops an error
+/// for each text, of which a company has millions.
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, a list of texts, or true or false")
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+                Ok(Value::Flag(flag))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Value, E> {
+                Ok(Value::Text(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Value::List(list))
+            }
+        }
+        from.deserialize_any(Any)
     }
 }
 

@@ -23,6 +23,9 @@ use crate::{
 /// beyond the depth that was asked for.
 const TREE_MAX: usize = 2000;
 
+/// How many people get their numbers at once: the values of a whole company would be large.
+const NUMBERED_AT_ONCE: usize = 5_000;
+
 /// The number of people who are not in the chart, because they left.
 const NO_NUMBER: i32 = -1;
 
@@ -249,7 +252,7 @@ impl Store {
         })
         .await?;
         let (chart, findings) = OrgChart::build(&members, &units);
-        let changed = numbered.into_iter().filter_map(|(id, before)| {
+        let mut changed = numbered.into_iter().filter_map(|(id, before)| {
             let now = chart
                 .interval(id)
                 .map_or((NO_NUMBER, NO_NUMBER), |(from, to)| {
@@ -257,13 +260,19 @@ impl Store {
                 });
             (now != before).then(|| [id.0.into(), now.0.into(), now.1.into()])
         });
-        db::bulk(&tx, changed.collect(), |rows| {
-            format!(
-                "UPDATE employees SET tree_from = v.column2, tree_to = v.column3 \
-                 FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
-            )
-        })
-        .await?;
+        loop {
+            let some: Vec<_> = changed.by_ref().take(NUMBERED_AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            db::bulk(&tx, some, |rows| {
+                format!(
+                    "UPDATE employees SET tree_from = v.column2, tree_to = v.column3 \
+                     FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+                )
+            })
+            .await?;
+        }
         tx.commit().await?;
 
         let mut units = infos;

@@ -7,7 +7,7 @@
 //! the same transaction.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -446,6 +446,17 @@ pub(crate) async fn facts(
     whom: Whom<'_>,
     locked: bool,
 ) -> Result<Vec<Facts>> {
+    facts_beside(conn, sourcing, whom, locked, &mut HashMap::new()).await
+}
+
+/// [`facts`] that takes the records of some from `known` instead of asking for them.
+async fn facts_beside(
+    conn: &impl ConnectionTrait,
+    sourcing: &Sourcing,
+    whom: Whom<'_>,
+    locked: bool,
+    known: &mut HashMap<EmployeeId, (SourceId, ErpRecord)>,
+) -> Result<Vec<Facts>> {
     let lock = if locked { db::for_update(conn) } else { "" };
     let (filter, limit, values) = match whom {
         Whom::These(ids) => (
@@ -480,12 +491,26 @@ pub(crate) async fn facts(
         Ok(people.binary_search_by_key(&id, |person| person.id).ok())
     };
 
+    for person in &mut people {
+        person.records.extend(known.remove(&person.id));
+    }
+    let (some, these) = match whom {
+        Whom::These(_) => {
+            let unknown = people.iter().filter(|person| person.records.is_empty());
+            let unknown: Vec<_> = unknown.map(|person| person.id.0.into()).collect();
+            let some = format!("employee_id IN ({})", db::places(1, unknown.len()));
+            (some, unknown)
+        }
+        Whom::After(_) => (filter.clone(), values.clone()),
+    };
     let ask = format!(
-        "SELECT employee_id, source_id, active, record, changed FROM erp_records WHERE {filter}"
+        "SELECT employee_id, source_id, active, record, changed FROM erp_records WHERE {some}"
     );
-    let mut records = conn
-        .query_all_raw(db::sql(conn, ask, values.clone()))
-        .await?
+    let read = match these.is_empty() {
+        true => Vec::new(),
+        false => conn.query_all_raw(db::sql(conn, ask, these)).await?,
+    };
+    let mut records = read
         .into_iter()
         .map(|row| {
             let source = SourceId(row.try_get("", "source_id")?);
@@ -555,6 +580,19 @@ fn person(row: &QueryResult) -> Result<Facts> {
 /// # Errors
 /// [`crate::Error::Db`].
 pub(crate) async fn reshow(tx: &DatabaseTransaction, ids: &[EmployeeId]) -> Result<u64> {
+    reshow_knowing(tx, ids, HashMap::new()).await
+}
+
+/// [`reshow`] where the records of some are at hand, as they stand in the
+/// transaction: of people of whom one source alone speaks.
+///
+/// # Errors
+/// [`crate::Error::Db`].
+pub(crate) async fn reshow_knowing(
+    tx: &DatabaseTransaction,
+    ids: &[EmployeeId],
+    mut known: HashMap<EmployeeId, (SourceId, ErpRecord)>,
+) -> Result<u64> {
     if ids.is_empty() {
         return Ok(0);
     }
@@ -564,7 +602,7 @@ pub(crate) async fn reshow(tx: &DatabaseTransaction, ids: &[EmployeeId]) -> Resu
     let ids: Vec<_> = ids.into_iter().collect();
     let mut changed = 0;
     for ids in ids.chunks(CHUNK) {
-        let people = facts(tx, &sourcing, Whom::These(ids), true).await?;
+        let people = facts_beside(tx, &sourcing, Whom::These(ids), true, &mut known).await?;
         changed += write(tx, &sourcing, &people).await?;
     }
     Ok(changed)

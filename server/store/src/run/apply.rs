@@ -6,15 +6,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Viewer,
     erp::Worker,
-    sync::{StepKind, Totals},
+    sync::{Beside, StepKind, Totals},
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Live, Phase, Run, ahead,
+    beside::{Keys, Noting},
     journal::{self, Journal, Noted},
     live::{Held, Planned, UnitRow, Work},
     plan::IN_MAX,
@@ -58,6 +59,16 @@ pub(super) struct Place {
     pub manager_ref: Option<String>,
 }
 
+/// What a chunk of steps did.
+struct Written {
+    /// Whose shown values may be other ones.
+    shown: Vec<EmployeeId>,
+    /// The records of those of whom this source alone speaks.
+    records: HashMap<EmployeeId, (SourceId, ErpRecord)>,
+    /// Whether anybody has another place in the chart.
+    moved: bool,
+}
+
 /// The rows of one chunk.
 #[derive(Default)]
 struct Rows {
@@ -95,10 +106,10 @@ impl Store {
         let steps = lines
             .map(|line| work.planned(line))
             .collect::<Result<Vec<_>>>()?;
-        let (shown, moved) = self
+        let written = self
             .write_steps(viewer, live, work, steps, &mut change)
             .await?;
-        shown::reshow(&change.tx, &shown).await?;
+        shown::reshow_knowing(&change.tx, &written.shown, written.records).await?;
         let mut totals = Totals::default();
         for line in &work.plan[work.next..to] {
             totals.count(line.kind);
@@ -120,14 +131,13 @@ impl Store {
             }
         }
         work.units_added = true;
-        work.moved |= moved;
+        work.moved |= written.moved;
         work.next = to;
         live.change(|shown| *shown = run);
         Ok(())
     }
 
-    /// Writes the next steps; answers whose shown values
-    /// may be other ones, and whether anybody has another place in the chart.
+    /// Writes the next steps.
     async fn write_steps(
         &self,
         viewer: &Viewer,
@@ -135,14 +145,13 @@ impl Store {
         work: &Work,
         steps: Vec<Planned>,
         change: &mut Change<'_>,
-    ) -> Result<(Vec<EmployeeId>, bool)> {
+    ) -> Result<Written> {
         let at = change.at;
         let old: Vec<_> = steps
             .iter()
             .filter(|planned| !matches!(planned.kind, StepKind::Joiner | StepKind::Undecided))
             .collect();
-        let mut kept = kept(&change.tx, live.source, &old).await?;
-        let places = places(&change.tx, &old).await?;
+        let (mut kept, places) = kept(&change.tx, live.source, &old).await?;
         // Whoever comes in with this very chunk can be a superior in it.
         let arriving: HashMap<&str, EmployeeId> = steps
             .iter()
@@ -160,6 +169,7 @@ impl Store {
         let mut shown = Vec::with_capacity(steps.len());
         let mut leavers = Vec::new();
         let mut noted = Vec::new();
+        let mut became = HashMap::new();
         for (place, planned) in (work.next..).zip(&steps) {
             let step = serde_json::to_string(&work.step(planned))?;
             rows.steps.push([
@@ -188,7 +198,7 @@ impl Store {
                 continue;
             };
             let before = kept.remove(&planned.external_id);
-            let said = before.as_ref().map(|before| before.record.worker.clone());
+            let said = before.as_ref().map(|before| &before.record.worker);
             let Some(record) =
                 rows.record(live, work.today, planned, employee, before.as_ref(), at)?
             else {
@@ -198,11 +208,9 @@ impl Store {
             let now_said = stays.then_some(&record.worker);
             let again = planned.kind == StepKind::Returner;
             rows.relations
-                .note(employee, said.as_ref().filter(|_| !again), now_said);
-            if planned.kind != StepKind::Joiner {
-                noted.push((place, employee, planned, before, record.clone()));
-            }
+                .note(employee, said.filter(|_| !again), now_said);
             if !stays {
+                noted.push((place, employee, planned, before, record));
                 leavers.push((employee, planned));
                 continue;
             }
@@ -213,6 +221,8 @@ impl Store {
             }
             rows.history(employee, was, &now, at);
             if let Some(was) = was {
+                noted.push((place, employee, planned, before, record));
+                became.insert(employee.0, now.clone());
                 rows.place(employee, was, now);
                 shown.push(employee);
             } else if let Some(sourcing) = &sourcing {
@@ -224,11 +234,18 @@ impl Store {
         }
         let moved = !(rows.joiners.is_empty() && rows.places.is_empty() && leavers.is_empty());
         let relations = std::mem::take(&mut rows.relations);
+        let keys = rows.keys_beside(&steps, &relations);
+        let noting = Noting::begin(&change.tx, live.id, live.source, keys).await?;
         rows.write(&change.tx, live.source).await?;
         self.write_relations(&change.tx, live.source, work, relations, at)
             .await?;
+        noting.end(&change.tx).await?;
         let ids: Vec<_> = leavers.iter().map(|(id, _)| *id).collect();
         let gone = gone_everywhere(&change.tx, &ids, at).await?;
+        // What is in the database by now is not what was meant to be there.
+        for id in ids.iter().chain(&shared) {
+            became.remove(&id.0);
+        }
         account::end_all_sign_ins(&change.tx, &gone, at).await?;
         let gone: HashSet<_> = gone.into_iter().collect();
         for (employee, planned) in leavers {
@@ -245,9 +262,23 @@ impl Store {
         let shared: Vec<_> = shared.into_iter().collect();
         let settled = several::settle(&change.tx, &shared, at).await?;
         // Of a leaver here who stays by another source, that one is heard from now on.
-        shown.extend(shared);
-        self.note_steps(live, work, change, &places, &noted).await?;
-        Ok((shown, moved || !settled.is_empty()))
+        shown.extend(&shared);
+        self.note_steps(live, work, change, &places, became, &noted)
+            .await?;
+        let shared = HashSet::<EmployeeId>::from_iter(shared);
+        let stayed = noted.into_iter().filter(|(_, id, planned, ..)| {
+            planned.kind != StepKind::Leaver && !shared.contains(id)
+        });
+        let records = stayed.map(|(_, id, _, _, mut record)| {
+            // As it is today, which is what the column says.
+            record.worker.active = record.worker.works_on(work.today);
+            (id, (live.source, record))
+        });
+        Ok(Written {
+            shown,
+            records: records.collect(),
+            moved: moved || !settled.is_empty(),
+        })
     }
 
     /// Notes what it takes to take the steps back, now that it is known where everybody stands.
@@ -257,16 +288,19 @@ impl Store {
         work: &Work,
         change: &Change<'_>,
         places: &HashMap<Uuid, Place>,
+        mut became: HashMap<Uuid, Place>,
         noted: &[(usize, EmployeeId, &Planned, Option<Kept>, ErpRecord)],
     ) -> Result<()> {
         if noted.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = noted.iter().map(|(_, employee, ..)| *employee).collect();
-        let now = places_of(&change.tx, &ids).await?;
+        let ids = noted.iter().map(|(_, employee, ..)| *employee);
+        let ids: Vec<_> = ids.filter(|id| !became.contains_key(&id.0)).collect();
+        became.extend(places_of(&change.tx, &ids).await?);
         let mut journal = Journal::new(live.id, live.source, work, change.at);
         for (place, employee, planned, before, record) in noted {
-            let (Some(was), Some(became)) = (places.get(&employee.0), now.get(&employee.0)) else {
+            let (Some(was), Some(became)) = (places.get(&employee.0), became.get(&employee.0))
+            else {
                 continue;
             };
             journal.note(&Noted {
@@ -301,6 +335,8 @@ impl Store {
         if !work.units_added {
             add_units(&change.tx, live, work).await?;
         }
+        let keys = work.keys_of_the_rest(&change.tx, live.source).await?;
+        let noting = Noting::begin(&change.tx, live.id, live.source, keys).await?;
         let before = seekers(&change.tx, run.started_at).await?;
         let mut shown = find_units(&change.tx, live.source, work).await?;
         let mut found = shown.len() + find_managers(&change.tx, live.source, work, at).await?;
@@ -319,6 +355,7 @@ impl Store {
         drop_pending(&change.tx, live.source, &work.no_longer_pending).await?;
         ahead::unschedule(&change.tx, live.source, &work.no_longer_scheduled).await?;
         ahead::forget_day(&change.tx, live.source, &work.no_longer_due).await?;
+        noting.end(&change.tx).await?;
         if !work.turning {
             let update = "UPDATE sources SET last_read_at = $2, watermark = COALESCE($3, watermark) WHERE id = $1";
             let values = [live.source.0.into(), work.read_at.into(), watermark.into()];
@@ -381,6 +418,23 @@ impl Place {
 }
 
 impl Rows {
+    /// What is written beside people with these steps.
+    fn keys_beside(&self, steps: &[Planned], relations: &Relations) -> Keys {
+        let mut keys: Keys = relations.keys().collect();
+        for planned in steps.iter().filter(|planned| planned.employee.is_none()) {
+            let what = match planned.kind {
+                StepKind::Scheduled => Beside::Scheduled,
+                _ => Beside::Undecided,
+            };
+            keys.insert((what, planned.external_id.clone()));
+        }
+        let ids =
+            |what, ids: &[String]| ids.iter().map(|id| (what, id.clone())).collect::<Vec<_>>();
+        keys.extend(ids(Beside::Scheduled, &self.unscheduled));
+        keys.extend(ids(Beside::Undecided, &self.decided));
+        keys
+    }
+
     /// A record that waits, unless it waits just so already.
     fn wait(
         &mut self,
@@ -616,17 +670,19 @@ pub(crate) async fn write_history(
     Ok(())
 }
 
-/// The records that the steps follow.
+/// The records that the steps follow, and where the people of the steps belong now.
 async fn kept(
     tx: &DatabaseTransaction,
     source: SourceId,
     steps: &[&Planned],
-) -> Result<HashMap<String, Kept>> {
+) -> Result<(HashMap<String, Kept>, HashMap<Uuid, Place>)> {
     let mut kept = HashMap::with_capacity(steps.len());
+    let mut places = HashMap::with_capacity(steps.len());
     for steps in steps.chunks(IN_MAX) {
         let find = format!(
-            "SELECT external_id, record, changed, digest, photo_wanted, run_id FROM erp_records
-            WHERE source_id = $1 AND external_id IN ({})",
+            "SELECT {PLACE}, r.external_id, r.record, r.changed, r.digest, r.photo_wanted, r.run_id
+            FROM erp_records r JOIN employees e ON e.id = r.employee_id
+            WHERE r.source_id = $1 AND r.external_id IN ({})",
             db::places(2, steps.len())
         );
         let ids = steps
@@ -634,29 +690,42 @@ async fn kept(
             .map(|planned| planned.external_id.as_str().into());
         let values = std::iter::once(source.0.into()).chain(ids);
         for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
-            let record: String = row.try_get_by_index(1)?;
-            let changed: String = row.try_get_by_index(2)?;
+            let (id, place) = place(&row)?;
+            places.insert(id, place);
+            let record: String = row.try_get_by_index(8)?;
+            let changed: String = row.try_get_by_index(9)?;
             let one = Kept {
                 record: ErpRecord::decode(&record, &changed)?,
                 text: record,
                 changed,
-                digest: row.try_get_by_index(3)?,
-                photo_wanted: row.try_get_by_index(4)?,
-                run: row.try_get_by_index(5)?,
+                digest: row.try_get_by_index(10)?,
+                photo_wanted: row.try_get_by_index(11)?,
+                run: row.try_get_by_index(12)?,
             };
-            kept.insert(row.try_get_by_index(0)?, one);
+            kept.insert(row.try_get_by_index(7)?, one);
         }
     }
-    Ok(kept)
+    // Those whom another source brought, and this one speaks of for the first time.
+    let ids = steps.iter().filter_map(|planned| planned.employee);
+    let ids: Vec<_> = ids.filter(|id| !places.contains_key(&id.0)).collect();
+    places.extend(places_of(tx, &ids).await?);
+    Ok((kept, places))
 }
 
-/// Where the people of the steps belong now.
-async fn places(tx: &DatabaseTransaction, steps: &[&Planned]) -> Result<HashMap<Uuid, Place>> {
-    let ids: Vec<_> = steps
-        .iter()
-        .filter_map(|planned| planned.employee)
-        .collect();
-    places_of(tx, &ids).await
+/// The columns of `employees e` that [`place`] reads.
+const PLACE: &str = "e.id, e.active, e.left_at, e.unit_id, e.unit_ref, e.manager_id, e.manager_ref";
+
+/// Whose place a row says, and which: its first columns are [`PLACE`].
+fn place(row: &QueryResult) -> Result<(Uuid, Place)> {
+    let place = Place {
+        active: row.try_get_by_index(1)?,
+        left_at: row.try_get_by_index(2)?,
+        unit: row.try_get_by_index(3)?,
+        unit_ref: row.try_get_by_index(4)?,
+        manager: row.try_get_by_index(5)?,
+        manager_ref: row.try_get_by_index(6)?,
+    };
+    Ok((row.try_get_by_index(0)?, place))
 }
 
 /// Where these people belong now.
@@ -667,21 +736,13 @@ pub(super) async fn places_of(
     let mut places = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(IN_MAX) {
         let find = format!(
-            "SELECT id, active, left_at, unit_id, unit_ref, manager_id, manager_ref FROM employees
-            WHERE id IN ({})",
+            "SELECT {PLACE} FROM employees e WHERE e.id IN ({})",
             db::places(1, ids.len())
         );
         let values = ids.iter().map(|id| id.0.into());
         for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
-            let place = Place {
-                active: row.try_get_by_index(1)?,
-                left_at: row.try_get_by_index(2)?,
-                unit: row.try_get_by_index(3)?,
-                unit_ref: row.try_get_by_index(4)?,
-                manager: row.try_get_by_index(5)?,
-                manager_ref: row.try_get_by_index(6)?,
-            };
-            places.insert(row.try_get_by_index(0)?, place);
+            let (id, place) = place(&row)?;
+            places.insert(id, place);
         }
     }
     Ok(places)

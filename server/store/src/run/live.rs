@@ -336,7 +336,7 @@ pub(super) struct Work {
     /// Records that wait for a decision no more, because they are gone.
     pub no_longer_pending: Vec<String>,
     /// How far an undo has got.
-    pub undone: super::undo::At,
+    pub undone: super::undo::Progress,
     /// The day of the run, where the organization is.
     pub today: NaiveDate,
     /// Whether nothing is read, and only those are taken in whose day has come.

@@ -121,9 +121,14 @@ impl Store {
         self.name_managers(source, work).await?;
 
         let read = std::mem::take(&mut work.fresh);
-        let (known, new): (Vec<_>, Vec<_>) = read
-            .into_iter()
-            .partition(|(external_id, _)| work.held.contains_key(external_id));
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        work.plan.reserve_exact(read.len());
+        for (external_id, fresh) in read {
+            match work.held.contains_key(&external_id) {
+                true => known.push(fresh),
+                false => new.push((external_id, fresh)),
+            }
+        }
         for known in known.chunks(IN_MAX) {
             self.differing(source, work, known).await?;
         }
@@ -187,15 +192,8 @@ impl Store {
     }
 
     /// Plans the steps of some who say something else than before.
-    async fn differing(
-        &self,
-        source: SourceId,
-        work: &mut Work,
-        some: &[(String, Fresh)],
-    ) -> Result<()> {
-        let some = some
-            .iter()
-            .map(|(_, fresh)| Ok((work.worker(fresh)?, *fresh)));
+    async fn differing(&self, source: SourceId, work: &mut Work, some: &[Fresh]) -> Result<()> {
+        let some = some.iter().map(|fresh| Ok((work.worker(fresh)?, *fresh)));
         let mut some = some.collect::<Result<Vec<_>>>()?;
         let before = self
             .records(source, some.iter().map(|(worker, _)| worker))
@@ -261,31 +259,29 @@ impl Store {
         work: &mut Work,
         new: Vec<(String, Fresh)>,
     ) -> Result<()> {
-        let (new, later): (Vec<_>, Vec<_>) = new.into_iter().partition(|(_, fresh)| fresh.works);
-        for (_, fresh) in later {
-            let worker = work.worker(&fresh)?;
-            let mut planned = Planned::of(StepKind::Scheduled, None, worker);
-            if let Some(worker) = &planned.worker {
-                planned.changes = changes(work, None, worker);
-            }
-            work.add(planned, Some(fresh))?;
-        }
         if new.is_empty() {
             return Ok(());
         }
         let known = self.known(source).await?;
-        if known.is_empty() && work.pending.is_empty() {
-            // Nobody is here whom they could be.
-            for (external_id, fresh) in new {
-                work.add_joiner(external_id, fresh);
-            }
-            return Ok(());
-        }
+        // Nobody is here whom they could be.
+        let nobody = known.is_empty() && work.pending.is_empty();
         let correlation = source::correlation(self.db(), source).await?;
         let mut claims: HashMap<EmployeeId, u32> = HashMap::new();
         let linked: HashSet<EmployeeId> = work.held.values().map(|held| held.employee).collect();
-        let mut matched = Vec::with_capacity(new.len());
+        let mut matched = Vec::new();
         for (external_id, fresh) in new {
+            if !fresh.works {
+                let mut planned = Planned::of(StepKind::Scheduled, None, work.worker(&fresh)?);
+                if let Some(worker) = &planned.worker {
+                    planned.changes = changes(work, None, worker);
+                }
+                work.add(planned, Some(fresh))?;
+                continue;
+            }
+            if nobody {
+                work.add_joiner(external_id, fresh);
+                continue;
+            }
             let decision = work
                 .pending
                 .get(&external_id)
