@@ -15,6 +15,7 @@ mod m0005_clients;
 mod m0006_scim;
 mod m0007_corrections;
 mod m0008_schedules;
+mod m0009_run_beside;
 mod m0010_pushed_leavers;
 
 /// Runs the steps that a database lacks.
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_scim::Step),
             Box::new(m0007_corrections::Step),
             Box::new(m0008_schedules::Step),
+            Box::new(m0009_run_beside::Step),
             Box::new(m0010_pushed_leavers::Step),
         ]
     }

@@ -97,7 +97,10 @@ fn text(run: &Run, findings: &[RunFinding]) -> String {
                 format!("\n  Vacant post {}: {}", vacancy.external_id, vacancy.title)
             }
             RunFinding::Doubt(doubt) => format!("\n  {doubt}"),
-            RunFinding::NotUndone(left) => format!("\n  {} stays: {}", left.name, left.why),
+            RunFinding::NotUndone(left) => {
+                let what = left.what.map_or("", |what| what.name());
+                format!("\n  {} {what} stays: {}", left.name, left.why)
+            }
         };
     }
     if run.dry_run {

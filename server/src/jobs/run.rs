@@ -131,8 +131,15 @@ impl Driver {
         }
     }
 
-    /// Undoes a run; nothing is asked of the ERP.
-    async fn undo(&self, id: RunId) -> Result<Run, Stop> {
+    /// Undoes a run, unless it has to ask first; nothing is asked of the ERP.
+    async fn undo(&self, run: Run) -> Result<Run, Stop> {
+        let id = run.id;
+        if run.phase == Phase::Planning {
+            let planned = self.store.plan_undo(&viewer(), id).await?;
+            if planned.phase != Phase::Applying {
+                return Ok(planned);
+            }
+        }
         while self.store.undo_chunk(&viewer(), id).await? {
             tokio::task::yield_now().await;
         }
@@ -143,7 +150,7 @@ impl Driver {
         let viewer = viewer();
         let run = self.store.run(&viewer, id).await?;
         if run.undoes.is_some() {
-            return self.undo(id).await;
+            return self.undo(run).await;
         }
         let adapter = open_source(&self.store, &self.guard, &viewer, run.source).await??;
         if run.phase == Phase::Reading {

@@ -22,13 +22,16 @@ pub struct Preview {
     steps: Vec<StepShape>,
     /// How many steps there are in all.
     steps_in_all: u64,
-    /// What would stay as it is because something newer touched it, the first 200: `{name, employee, attributes, why}`.
+    /// What would stay as it is because something newer touched it, the first 200: `{name, employee, attributes, what, why}`.
     #[schema(value_type = Vec<serde_json::Value>)]
     left: Vec<NotUndone>,
     /// How many of those there are in all.
     left_in_all: u64,
     /// Units that would get back their name, parent or heads.
     units: u64,
+    /// The limits that it goes over: it would wait for somebody's word. `{limit, attribute, count, of, percent}`.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    exceeded: Vec<domain::sync::Exceeded>,
 }
 
 impl From<UndoPreview> for Preview {
@@ -41,6 +44,7 @@ impl From<UndoPreview> for Preview {
             left: preview.left,
             left_in_all: preview.left_in_all,
             units: preview.units,
+            exceeded: preview.exceeded,
         }
     }
 }
@@ -56,7 +60,7 @@ pub async fn preview(
     Ok(Json(preview.into()))
 }
 
-/// Undoes a run, as a run of its own that goes on by itself; its source is paused afterwards.
+/// Undoes a run, as a run of its own that goes on by itself, unless it goes over a limit and waits for an approval; its source is paused afterwards.
 #[utoipa::path(post, path = "/runs/{id}/undo", tag = "sources", params(("id" = Uuid, Path)), responses((status = 202, body = Run)))]
 pub async fn undo(
     State(server): State<Server>,

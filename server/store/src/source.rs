@@ -737,6 +737,19 @@ pub(crate) fn limits(leaver_percent: i16, limits: String) -> Limits {
     }
 }
 
+/// The limits of a source's runs.
+///
+/// # Errors
+/// [`crate::Error::NotFound`].
+pub(crate) async fn limits_of(conn: &impl ConnectionTrait, id: SourceId) -> Result<Limits> {
+    let find = "SELECT leaver_percent, limits FROM sources WHERE id = $1";
+    let row = conn
+        .query_one_raw(db::sql(conn, find, [id.0.into()]))
+        .await?
+        .ok_or(Error::NotFound)?;
+    Ok(limits(row.try_get_by_index(0)?, row.try_get_by_index(1)?))
+}
+
 /// Pauses a source; answers whether it was not paused before.
 pub(crate) async fn pause(
     tx: &DatabaseTransaction,

@@ -14,7 +14,7 @@ use store::{
     Error, Store,
     history::{Cause, ValueHistory},
     profile::Profile,
-    run::Read,
+    run::{Phase, Read},
 };
 use support::World;
 
@@ -225,6 +225,10 @@ async fn units_superiors_and_going_have_a_past_and_an_undo_is_part_of_it() {
         let accident = sync(world, source, units(["Great works", "Office"]), &moved[..1]).await;
         let gone = later(world).await;
         let undo = store.undo_run(&SYSTEM, accident).await.unwrap().id;
+        let planned = store.plan_undo(&SYSTEM, undo).await.unwrap();
+        if planned.phase == Phase::Waiting {
+            store.approve_run(&SYSTEM, undo).await.unwrap();
+        }
         while store.undo_chunk(&SYSTEM, undo).await.unwrap() {}
         store.end_undo(&SYSTEM, undo).await.unwrap();
         let back = later(world).await;

@@ -799,21 +799,7 @@ impl Store {
         self.allow(viewer, Action::ManageRoles)?;
         let mut change = self.change().await?;
         let person = working_here(&change.tx, employee).await?;
-        // Locked in one order, so that two administrators cannot take the role from each other at once.
-        let ask = format!(
-            "SELECT a.employee_id FROM accounts a JOIN employees e ON e.id = a.employee_id \
-             WHERE e.active AND a.password_hash IS NOT NULL AND a.roles LIKE '%{}%' ORDER BY a.employee_id{}",
-            Role::SystemAdministrator.name(),
-            db::for_update(&change.tx)
-        );
-        let rows = change
-            .tx
-            .query_all_raw(db::sql(&change.tx, ask, []))
-            .await?;
-        let administrators: BTreeSet<EmployeeId> = rows
-            .iter()
-            .map(|row| Ok(EmployeeId(row.try_get("", "employee_id")?)))
-            .collect::<Result<_>>()?;
+        let administrators = administrators(&change.tx, true).await?;
         let last = administrators.len() == 1 && administrators.contains(&employee);
         if last && !roles.has(Role::SystemAdministrator) {
             return Err(Error::Conflict("last_administrator"));
@@ -834,6 +820,25 @@ impl Store {
         );
         change.commit().await
     }
+}
+
+/// Who can administer the portal: with the role, a password, and working here.
+/// With `lock`, they stay so until the transaction ends; locked in one order, so
+/// that two of them cannot take the role from each other at once.
+pub(crate) async fn administrators(
+    tx: &DatabaseTransaction,
+    lock: bool,
+) -> Result<BTreeSet<EmployeeId>> {
+    let ask = format!(
+        "SELECT a.employee_id FROM accounts a JOIN employees e ON e.id = a.employee_id \
+         WHERE e.active AND a.password_hash IS NOT NULL AND a.roles LIKE '%{}%' ORDER BY a.employee_id{}",
+        Role::SystemAdministrator.name(),
+        if lock { db::for_update(tx) } else { "" }
+    );
+    let rows = tx.query_all_raw(db::sql(tx, ask, [])).await?;
+    rows.iter()
+        .map(|row| Ok(EmployeeId(row.try_get_by_index(0)?)))
+        .collect()
 }
 
 /// What [`read_account`] reads, and where from; `$1` is now.

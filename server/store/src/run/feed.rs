@@ -15,7 +15,7 @@ use domain::{
     Action, ClientId, RunId, SourceId, TicketId, Viewer,
     client::{Client, Ticket},
     erp::Fault,
-    sync::Pulled,
+    sync::{Beside, Pulled},
     text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
@@ -24,7 +24,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{FINDINGS_KEPT, Live, Phase, RunFinding, Work, plan::IN_MAX, write_run};
+use super::{
+    FINDINGS_KEPT, Live, Phase, RunFinding, Work, beside::Noting, plan::IN_MAX, write_run,
+};
 use crate::{Error, Event, Result, Store, db, source};
 
 /// The share of those present that may vanish at once before it is taken for a
@@ -124,7 +126,15 @@ impl Store {
             .await?;
         if !fresh.is_empty() && !live.run().dry_run {
             let change = self.change().await?;
+            let noting = note(
+                &change.tx,
+                &live,
+                Feed::Clients,
+                fresh.iter().map(|(id, ..)| id),
+            )
+            .await?;
             write_clients(&change.tx, live.source, &fresh).await?;
+            noting.end(&change.tx).await?;
             self.keep(&live, &mut work, pull, change).await?;
         }
         self.show(&live, &mut work, pull);
@@ -157,7 +167,15 @@ impl Store {
             .await?;
         if !fresh.is_empty() && !live.run().dry_run {
             let change = self.change().await?;
+            let noting = note(
+                &change.tx,
+                &live,
+                Feed::Tickets,
+                fresh.iter().map(|(id, ..)| id),
+            )
+            .await?;
             write_tickets(&change.tx, live.source, &fresh).await?;
+            noting.end(&change.tx).await?;
             self.keep(&live, &mut work, pull, change).await?;
         }
         self.show(&live, &mut work, pull);
@@ -187,7 +205,9 @@ impl Store {
             let changed = pull.pulled.new + pull.pulled.changed + pull.pulled.gone > 0;
             if changed || moved.is_some() {
                 let mut change = self.change().await?;
+                let noting = note(&change.tx, &live, pull.feed, gone.iter()).await?;
                 mark_gone(&change.tx, &live, pull.feed, &gone, change.at).await?;
+                noting.end(&change.tx).await?;
                 if let Some(watermark) = moved {
                     let insert =
                         "INSERT INTO source_feeds (source_id, feed, watermark) VALUES ($1, $2, $3)
@@ -422,6 +442,21 @@ async fn kept(
         }
     }
     Ok(kept)
+}
+
+/// Keeps what there is of these records, so that the run can be undone.
+async fn note(
+    tx: &DatabaseTransaction,
+    live: &Live,
+    feed: Feed,
+    ids: impl Iterator<Item = &Uuid>,
+) -> Result<Noting> {
+    let what = match feed {
+        Feed::Clients => Beside::Client,
+        Feed::Tickets => Beside::Ticket,
+    };
+    let keys = ids.map(|id| (what, id.to_string())).collect();
+    Noting::begin(tx, live.id, live.source, keys).await
 }
 
 async fn mark_gone(

@@ -227,7 +227,7 @@ pub(super) async fn forget_old(
 ) -> Result<()> {
     let old = "SELECT id FROM runs WHERE source_id = $1 AND journal AND started_at < $2";
     let values = || [source.0.into(), (at - KEPT).into()];
-    for table in ["run_journal", "run_units"] {
+    for table in ["run_journal", "run_units", "run_beside"] {
         let delete = format!("DELETE FROM {table} WHERE run_id IN ({old})");
         tx.execute_raw(db::sql(tx, delete, values())).await?;
     }

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Action, Attribute, EmployeeId, RunId, SourceId, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
-    sync::{Doubt, Exceeded, Limit, Limits, Step, StepKind, Totals},
+    sync::{Beside, Doubt, Exceeded, Limit, Limits, Step, StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use crate::{Error, Event, Page, Result, Store, db, people, scim, source};
 
 pub mod ahead;
 mod apply;
+mod beside;
 mod doubt;
 mod feed;
 pub(crate) mod journal;
@@ -167,7 +168,12 @@ pub struct NotUndone {
     pub employee: Option<EmployeeId>,
     /// Which values; empty if it is about the whole record or unit.
     pub attributes: Vec<Attribute>,
-    /// What came after, as a stable code: `later_run`, `changed_since`, `in_use`, `no_record`.
+    /// What beside people and units, if it is that; of clients and tickets the
+    /// name is how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<Beside>,
+    /// What stands against it, as a stable code: `later_run`, `changed_since`, `in_use`, `no_record`,
+    /// `presses` for whoever pressed the button, `last_administrator`.
     pub why: String,
 }
 
@@ -446,7 +452,7 @@ impl Store {
     pub async fn approve_run(&self, viewer: &Viewer, run: RunId) -> Result<Run> {
         self.allow(viewer, Action::ManageSources)?;
         let live = self.live(run).await?;
-        let _work = live.work.lock().await;
+        let mut work = live.work.lock().await;
         live.require(Phase::Waiting)?;
         let mut approved = live.run();
         approved.phase = Phase::Applying;
@@ -468,6 +474,7 @@ impl Store {
         change.record(viewer, "run.approved", source::subject(live.source), detail);
         change.tell(Event::RunMoved(run));
         change.commit().await?;
+        work.undone.approve(viewer);
         live.change(|run| *run = approved.clone());
         Ok(approved)
     }
@@ -709,6 +716,9 @@ impl Store {
                 let work = live.work.lock().await;
                 let left = work.next < work.plan.len();
                 left.then(|| work.steps(from as usize, kind)).transpose()?
+            }
+            Some(live) if live.run().phase == Phase::Waiting => {
+                Some(live.work.lock().await.undone.steps(from as usize, kind))
             }
             _ => None,
         };

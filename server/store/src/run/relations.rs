@@ -4,9 +4,9 @@
 //! References of a source that nobody has yet are kept as they are, and find
 //! their person at the end of this run or of a later one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     EmployeeId, SourceId,
     erp::{Delegate, Vacancy, Worker},
@@ -17,13 +17,13 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::{live::Work, plan::IN_MAX};
-use crate::{Result, Store, db};
+use crate::{Error, Result, Store, db, people::ErpRecord};
 
 /// What a chunk's records say of people, to be written after the people.
 #[derive(Default)]
 pub(super) struct Relations {
-    dotted: Vec<(EmployeeId, Vec<String>)>,
-    delegates: Vec<(EmployeeId, Option<Delegate>)>,
+    pub dotted: Vec<(EmployeeId, Vec<String>)>,
+    pub delegates: Vec<(EmployeeId, Option<Delegate>)>,
 }
 
 impl Relations {
@@ -210,6 +210,90 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Has the records of these people say what an undo has put back of their
+/// dotted lines and stand-ins: else the next run would find nothing to mend. A
+/// record that the undo put back as a whole says so already.
+pub(super) async fn align(
+    tx: &DatabaseTransaction,
+    source: SourceId,
+    people: &[EmployeeId],
+) -> Result<()> {
+    for people in people.chunks(IN_MAX) {
+        let places = db::places(2, people.len());
+        let values = || {
+            let ids = people.iter().map(|id| id.0.into());
+            std::iter::once(source.0.into()).chain(ids)
+        };
+        let mut lines: HashMap<Uuid, Vec<String>> = HashMap::new();
+        let find = format!(
+            "SELECT employee_id, reference FROM dotted_lines
+            WHERE source_id = $1 AND to_at IS NULL AND employee_id IN ({places}) ORDER BY place"
+        );
+        for row in tx.query_all_raw(db::sql(tx, find, values())).await? {
+            let line = lines.entry(row.try_get_by_index(0)?).or_default();
+            line.push(row.try_get_by_index(1)?);
+        }
+        let mut stand_ins: HashMap<Uuid, Delegate> = HashMap::new();
+        let mut known: HashSet<Uuid> = HashSet::new();
+        let find = format!(
+            "SELECT manager_id, reference, from_day, until_day, ended_at IS NULL FROM delegations
+            WHERE source_id = $1 AND manager_id IN ({places})"
+        );
+        for row in tx.query_all_raw(db::sql(tx, find, values())).await? {
+            let manager = row.try_get_by_index(0)?;
+            known.insert(manager);
+            if row.try_get_by_index(4)? {
+                let until: Option<String> = row.try_get_by_index(3)?;
+                let stand_in = Delegate {
+                    to: row
+                        .try_get_by_index::<Option<String>>(1)?
+                        .unwrap_or_default(),
+                    from: day(&row.try_get_by_index::<String>(2)?)?,
+                    until: until.as_deref().map(day).transpose()?,
+                };
+                stand_ins.insert(manager, stand_in);
+            }
+        }
+        let find = format!(
+            "SELECT external_id, employee_id, record, changed FROM erp_records
+            WHERE source_id = $1 AND active AND employee_id IN ({places})"
+        );
+        for row in tx.query_all_raw(db::sql(tx, find, values())).await? {
+            let employee: Uuid = row.try_get_by_index(1)?;
+            let text: String = row.try_get_by_index(2)?;
+            let changed: String = row.try_get_by_index(3)?;
+            let mut record = ErpRecord::decode(&text, &changed)?;
+            let before = record.worker.clone();
+            record.worker.dotted = lines.remove(&employee).unwrap_or_default();
+            let stand_in = stand_ins.remove(&employee);
+            // A stand-in's time that somebody ended here is still what the source says.
+            if stand_in.is_some() || !known.contains(&employee) {
+                record.worker.delegate = stand_in;
+            }
+            if record.worker == before {
+                continue;
+            }
+            let (text, changed) = record.encode()?;
+            let update = "UPDATE erp_records SET record = $3, changed = $4, digest = $5
+                WHERE source_id = $1 AND external_id = $2";
+            let values: [Value; 5] = [
+                source.0.into(),
+                row.try_get_by_index::<String>(0)?.into(),
+                text.into(),
+                changed.into(),
+                record.worker.digest().to_vec().into(),
+            ];
+            tx.execute_raw(db::sql(tx, update, values)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn day(text: &str) -> Result<NaiveDate> {
+    text.parse()
+        .map_err(|_| Error::Internal("a day that is none".into()))
 }
 
 /// Finds the people of references that nobody had when they were written.

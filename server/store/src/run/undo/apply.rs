@@ -1,6 +1,11 @@
 //! Writes what an undo does: chunk by chunk, then what comes after the last.
 
-use domain::{Viewer, sync::Totals};
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    Viewer,
+    sync::{Beside, Totals},
+};
 use sea_orm::{ConnectionTrait, Value};
 use serde_json::json;
 
@@ -8,9 +13,10 @@ use super::{
     super::{
         Live, Phase, Run, RunFinding,
         apply::{gone_everywhere, people_of, write_places, write_records},
+        beside::{self, Image},
         live::Work,
         plan::IN_MAX,
-        write_history, write_run,
+        relations, write_history, write_run,
     },
     plan::{Scope, Undone},
     units::put_units_back,
@@ -30,7 +36,6 @@ impl Store {
         &self,
         viewer: &Viewer,
         live: &Live,
-        work: &Work,
         scope: &Scope,
         chunk: Undone,
         first: u64,
@@ -38,6 +43,8 @@ impl Store {
     ) -> Result<bool> {
         let (tx, at) = (&change.tx, change.at);
         let why = Why::Undo(live.id);
+        let mut totals = Totals::default();
+        chunk.count(&mut totals);
         let moved = !(chunk.places.is_empty() && chunk.joiners.is_empty());
         let places = chunk.places.into_iter().map(|(id, place)| place.row(id));
         write_places(tx, places.collect()).await?;
@@ -86,23 +93,36 @@ impl Store {
         })
         .await?;
         write_history(tx, chunk.ended, chunk.begun).await?;
-        self.write_relations(tx, live.source, work, chunk.relations, at)
+        self.put_beside_back(live, scope, chunk.beside, chunk.beside_done, change)
             .await?;
 
-        let external: Vec<_> = chunk.joiners.iter().map(|(_, id)| id.clone()).collect();
-        for external in external.chunks(IN_MAX) {
-            let update = format!(
-                "UPDATE erp_records SET active = FALSE, run_id = $1 WHERE source_id = $2 AND external_id IN ({})",
-                db::places(3, external.len())
-            );
-            let ids = external.iter().map(|id| id.as_str().into());
-            let values = [live.id.0.into(), live.source.0.into()];
-            tx.execute_raw(db::sql(tx, update, values.into_iter().chain(ids)))
-                .await?;
-        }
-        let ids: Vec<_> = chunk.joiners.iter().map(|(id, _)| *id).collect();
+        // Their digest stays what the source says: so the next run takes them in again.
+        let left = chunk.joiners.iter().map(|(_, external_id, record)| {
+            let (text, changed) = record.encode()?;
+            let due_on = record.worker.turns_after(scope.today);
+            Ok([
+                live.source.0.into(),
+                external_id.as_str().into(),
+                text.into(),
+                changed.into(),
+                due_on.map(|day| day.to_string()).into(),
+                live.id.0.into(),
+            ])
+        });
+        let left = left.collect::<Result<Vec<[Value; 6]>>>()?;
+        db::bulk(tx, left, |rows| {
+            format!(
+                "UPDATE erp_records SET active = FALSE, record = v.column3, changed = v.column4,
+                    due_on = v.column5, run_id = v.column6 FROM (VALUES {rows}) AS v
+                WHERE erp_records.source_id = v.column1 AND erp_records.external_id = v.column2"
+            )
+        })
+        .await?;
+        let ids: Vec<_> = chunk.joiners.iter().map(|(id, ..)| *id).collect();
         let gone = gone_everywhere(tx, &ids, at).await?;
-        account::end_all_sign_ins(tx, &gone, at).await?;
+        let again = chunk.gone_again.iter().map(|(id, _)| *id);
+        let signed_out: Vec<_> = gone.iter().copied().chain(again).collect();
+        account::end_all_sign_ins(tx, &signed_out, at).await?;
         let mut turns = chunk.turns;
         turns.extend(history::of_leaving(&gone, live.source)?);
 
@@ -131,10 +151,6 @@ impl Store {
         .await?;
         history::write(tx, turns, at, why, viewer.id()).await?;
         shown::reshow(tx, &chunk.shown).await?;
-        let mut totals = Totals::default();
-        for step in &chunk.steps {
-            totals.count(step.kind);
-        }
         if !chunk.steps.is_empty() {
             let last = first + chunk.steps.len() as u64;
             let detail = json!({
@@ -145,8 +161,10 @@ impl Store {
             });
             change.record(viewer, "run.applied", source::subject(live.source), detail);
         }
-        for (employee, external_id) in chunk.joiners {
-            if gone.contains(&employee) {
+        let joiners = chunk.joiners.into_iter();
+        let joiners = joiners.map(|(employee, external_id, _)| (employee, external_id));
+        for (employee, external_id) in joiners.chain(chunk.gone_again) {
+            if signed_out.contains(&employee) {
                 let detail = json!({
                     "run": live.id,
                     "source": live.source,
@@ -157,6 +175,55 @@ impl Store {
             }
         }
         Ok(moved)
+    }
+
+    /// Puts back what the run wrote beside people, and marks it.
+    async fn put_beside_back(
+        &self,
+        live: &Live,
+        scope: &Scope,
+        things: Vec<(Beside, String, Option<Image>)>,
+        done: Vec<(Beside, String)>,
+        change: &Change<'_>,
+    ) -> Result<()> {
+        let (tx, at) = (&change.tx, change.at);
+        let mut kinds: BTreeMap<Beside, Vec<(String, Option<Image>)>> = BTreeMap::new();
+        for (what, key, was) in things {
+            kinds.entry(what).or_default().push((key, was));
+        }
+        for (what, things) in &kinds {
+            beside::put_back(tx, live.source, *what, things, at).await?;
+        }
+        let related = [Beside::DottedLines, Beside::StandIns];
+        let people: BTreeSet<_> = related
+            .iter()
+            .flat_map(|what| kinds.get(what).into_iter().flatten())
+            .filter_map(|(key, _)| key.parse().ok())
+            .collect();
+        relations::align(tx, live.source, &Vec::from_iter(people)).await?;
+        let feeds = [Beside::Client, Beside::Ticket];
+        if feeds.iter().any(|feed| kinds.contains_key(feed)) {
+            // What the source says has not changed: it is read anew from the beginning.
+            let forget = "DELETE FROM source_feeds WHERE source_id = $1";
+            tx.execute_raw(db::sql(tx, forget, [live.source.0.into()]))
+                .await?;
+        }
+        let done = done.into_iter().map(|(what, key)| {
+            [
+                scope.undone.0.into(),
+                what.name().into(),
+                key.into(),
+                live.id.0.into(),
+            ]
+        });
+        db::bulk(tx, done.collect(), |rows| {
+            format!(
+                "UPDATE run_beside SET undone_by = v.column4 FROM (VALUES {rows}) AS v
+                WHERE run_beside.run_id = v.column1 AND run_beside.kind = v.column2 AND run_beside.key = v.column3"
+            )
+        })
+        .await?;
+        Ok(())
     }
 
     /// What comes after the last chunk.
@@ -185,6 +252,9 @@ impl Store {
         let why = "A run was undone. The next one would do the same again, so it asks first.";
         let paused = source::pause(&change.tx, live.source, why, change.at).await?;
         run.phase = Phase::Done;
+        // Planned was what it does as a whole; this is what was done.
+        run.totals = work.undone.totals;
+        run.steps = run.applied;
         run.ended_at = Some(change.at);
         write_run(&change.tx, &run, Some(&work.findings), change.at).await?;
         let detail = json!({

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use domain::{
     Attribute, EmployeeId, RunId, SourceId, UnitId, Value as Said,
-    sync::{Change as Difference, Step, StepKind},
+    erp::Worker,
+    sync::{Beside, Change as Difference, Step, StepKind, Totals},
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
-use super::{At, JOINER, NotUndone, Run, units};
+use super::{At, JOINER, NotUndone, RETURNER, Run, spared::Spared, units};
 use crate::{
     Error, Result, Store, db,
     history::{self, Turn},
     people::{self, ErpRecord},
     run::{
         apply::{Place, places_of},
+        beside::{self, Image},
         plan::IN_MAX,
-        relations::Relations,
     },
 };
 
@@ -86,9 +87,16 @@ pub(super) struct Undone {
     pub reopen: Vec<[Value; 2]>,
     pub ended: Vec<[Value; 2]>,
     pub begun: Vec<[Value; 3]>,
-    pub relations: Relations,
-    /// Joiners who are to be gone again.
-    pub joiners: Vec<(EmployeeId, String)>,
+    /// What is put back beside people: as it was, or none for what was not there.
+    pub beside: Vec<(Beside, String, Option<Image>)>,
+    /// What of that kind is dealt with.
+    pub beside_done: Vec<(Beside, String)>,
+    /// People of whom only their unit gets its name back, which is one change and not many.
+    pub renamed: u64,
+    /// Who came back with the run, and is gone again.
+    pub gone_again: Vec<(EmployeeId, String)>,
+    /// Joiners who are to be gone again, with their records, which say so.
+    pub joiners: Vec<(EmployeeId, String, ErpRecord)>,
     /// Journal places that are dealt with.
     pub done: Vec<i64>,
     pub shown: Vec<EmployeeId>,
@@ -104,10 +112,18 @@ pub(super) struct Scope {
     pub names: [HashMap<UnitId, String>; 2],
     /// Runs that undo the same run, this one among them.
     pub undos: HashSet<RunId>,
+    /// Who came with the run and stays, and why.
+    pub spared: Spared,
 }
 
 impl Store {
-    pub(super) async fn scope(&self, tx: &DatabaseTransaction, run: &Run) -> Result<Scope> {
+    pub(super) async fn scope(
+        &self,
+        tx: &DatabaseTransaction,
+        run: &Run,
+        pressed: &[EmployeeId],
+        writes: bool,
+    ) -> Result<Scope> {
         let mut names = [HashMap::new(), HashMap::new()];
         let ask = "SELECT id, name FROM units WHERE source_id = $1";
         for row in tx
@@ -138,6 +154,7 @@ impl Store {
             today: self.today(),
             names,
             undos,
+            spared: Spared::of(tx, run, pressed, writes).await?,
         })
     }
 
@@ -147,13 +164,13 @@ impl Store {
         &self,
         tx: &DatabaseTransaction,
         scope: &Scope,
-        at: At,
+        at: &At,
         places: &mut HashMap<Uuid, Place>,
         moment: DateTime<Utc>,
     ) -> Result<(Undone, At)> {
         match at {
             At::Journal(below) => {
-                let entries = entries(tx, scope.undone, below).await?;
+                let entries = entries(tx, scope.undone, *below).await?;
                 let Some(last) = entries.last().map(|entry| entry.place) else {
                     return Ok((Undone::default(), At::Joiners(-1)));
                 };
@@ -161,12 +178,20 @@ impl Store {
                 Ok((undone, At::Journal(last)))
             }
             At::Joiners(above) => {
-                let joiners = joiners(tx, scope.undone, above).await?;
+                let joiners = joiners(tx, scope.undone, *above).await?;
                 let Some(last) = joiners.last().map(|(place, ..)| *place) else {
+                    return Ok((Undone::default(), At::Beside(None)));
+                };
+                let undone = undo_joiners(tx, scope, joiners, moment).await?;
+                Ok((undone, At::Joiners(last)))
+            }
+            At::Beside(after) => {
+                let rows = beside_rows(tx, scope.undone, after.as_ref()).await?;
+                let Some(last) = rows.last().map(|row| (row.what, row.key.clone())) else {
                     return Ok((Undone::default(), At::End));
                 };
-                let undone = undo_joiners(tx, scope, joiners).await?;
-                Ok((undone, At::Joiners(last)))
+                let undone = undo_beside(tx, scope, rows).await?;
+                Ok((undone, At::Beside(Some(last))))
             }
             At::End => Ok((Undone::default(), At::End)),
         }
@@ -289,6 +314,10 @@ async fn undo_entries(
             continue;
         };
         let name = card.display_name.clone();
+        if let Some(why) = scope.spared.why(employee).filter(|_| !entry.was.active) {
+            undone.left.push(NotUndone::person(name, employee, why));
+            continue;
+        }
         let mut kept: Vec<Attribute> = Vec::new();
         let mut why = "later_run";
 
@@ -326,11 +355,6 @@ async fn undo_entries(
             let none = BTreeMap::new();
             let said = after.map_or(&none, |after| &after.worker.attributes);
             changes = domain::sync::differences(&before.record.worker.attributes, said);
-            undone.relations.note(
-                employee,
-                Some(&before.record.worker),
-                after.map(|after| &after.worker),
-            );
         }
 
         // The place.
@@ -412,6 +436,10 @@ async fn undo_entries(
             });
         }
         changes.sort_by_key(|change| change.attribute);
+        let only_unit = changes
+            .iter()
+            .all(|one| one.attribute == Attribute::Department);
+        undone.renamed += u64::from(renamed && only_unit && kind == StepKind::Changed);
         if back != stands {
             undone.places.insert(employee.0, back.clone());
             places.insert(employee.0, back);
@@ -425,6 +453,10 @@ async fn undo_entries(
                 undone.records.insert(external_id.clone(), None);
             }
             _ => {}
+        }
+        if kind == StepKind::Leaver {
+            let external_id = entry.external_id.clone().unwrap_or_default();
+            undone.gone_again.push((employee, external_id));
         }
         if touched {
             undone.shown.push(employee);
@@ -442,6 +474,7 @@ async fn undo_entries(
                 name,
                 employee: Some(employee),
                 attributes: kept,
+                what: None,
                 why: why.into(),
             });
         }
@@ -518,6 +551,16 @@ fn restore(entry: &Entry, now: &Current, undone: RunId) -> Result<(Outcome, Vec<
 }
 
 impl Undone {
+    /// Adds up what it does.
+    pub fn count(&self, totals: &mut Totals) {
+        for step in &self.steps {
+            totals.count(step.kind);
+        }
+        for (what, ..) in &self.beside {
+            totals.put_back.count(*what);
+        }
+    }
+
     /// The intervals of having a superior: exactly as they were, if nothing
     /// newer stands between; else the one that is ends now and another begins.
     fn superiors(&mut self, entry: &Entry, stands: &Place, back: &Place, at: DateTime<Utc>) {
@@ -571,9 +614,10 @@ async fn undo_joiners(
     tx: &DatabaseTransaction,
     scope: &Scope,
     joiners: Vec<(i64, EmployeeId, String, String)>,
+    moment: DateTime<Utc>,
 ) -> Result<Undone> {
     let external: Vec<_> = joiners.iter().map(|(_, _, id, _)| id.clone()).collect();
-    let records = current(tx, scope.source, &external).await?;
+    let mut records = current(tx, scope.source, &external).await?;
     let mut undone = Undone::default();
     for (_, employee, external_id, name) in joiners {
         let left = match records.get(&external_id) {
@@ -581,16 +625,11 @@ async fn undo_joiners(
             Some(now) if now.run.is_some_and(|run| scope.undos.contains(&run)) => continue,
             Some(now) if now.run != Some(scope.undone) => Some("later_run"),
             Some(now) if !now.active => continue,
-            Some(_) => None,
+            Some(_) => scope.spared.why(employee),
             None => Some("no_record"),
         };
         if let Some(why) = left {
-            undone.left.push(NotUndone {
-                name,
-                employee: Some(employee),
-                attributes: Vec::new(),
-                why: why.into(),
-            });
+            undone.left.push(NotUndone::person(name, employee, why));
             continue;
         }
         undone.steps.push(Step {
@@ -601,12 +640,190 @@ async fn undo_joiners(
             changes: Vec::new(),
             candidates: Vec::new(),
         });
-        if let Some(now) = records.get(&external_id) {
-            undone
-                .relations
-                .note(employee, Some(&now.record.worker), None);
+        if let Some(now) = records.remove(&external_id) {
+            let mut record = now.record;
+            record.worker.active = false;
+            record.changed.insert(Attribute::Active, moment);
+            undone.joiners.push((employee, external_id, record));
         }
-        undone.joiners.push((employee, external_id));
     }
     Ok(undone)
+}
+
+/// Something beside people that the run wrote.
+struct Thing {
+    what: Beside,
+    key: String,
+    was: Option<Image>,
+    /// The digest of what the run left there; none if that was nothing.
+    became: Option<Vec<u8>>,
+}
+
+async fn beside_rows(
+    tx: &DatabaseTransaction,
+    run: RunId,
+    after: Option<&(Beside, String)>,
+) -> Result<Vec<Thing>> {
+    let (kind, key) = after.map_or(("", ""), |(what, key)| (what.name(), key));
+    let ask = format!(
+        "SELECT kind, key, was, became FROM run_beside
+        WHERE run_id = $1 AND undone_by IS NULL AND (kind, key) > ($2, $3)
+        ORDER BY kind, key LIMIT {CHUNK}"
+    );
+    let values = [run.0.into(), kind.into(), key.into()];
+    let rows = tx.query_all_raw(db::sql(tx, ask, values)).await?;
+    rows.iter()
+        .map(|row| {
+            let kind: String = row.try_get_by_index(0)?;
+            let what = Beside::ALL.into_iter().find(|one| one.name() == kind);
+            let was: Option<String> = row.try_get_by_index(2)?;
+            Ok(Thing {
+                what: what.ok_or_else(|| Error::Internal(format!("a run kept a {kind}")))?,
+                key: row.try_get_by_index(1)?,
+                was: was.as_deref().map(serde_json::from_str).transpose()?,
+                became: row.try_get_by_index(3)?,
+            })
+        })
+        .collect()
+}
+
+async fn undo_beside(
+    tx: &DatabaseTransaction,
+    scope: &Scope,
+    things: Vec<Thing>,
+) -> Result<Undone> {
+    let keys = |kinds: &[Beside]| -> Vec<&str> {
+        let some = things.iter().filter(|thing| kinds.contains(&thing.what));
+        some.map(|thing| thing.key.as_str()).collect()
+    };
+    let mut now: BTreeMap<(Beside, String), Image> = BTreeMap::new();
+    for what in Beside::ALL {
+        let images = beside::images(tx, scope.source, what, &keys(&[what])).await?;
+        now.extend(images.into_iter().map(|(key, image)| ((what, key), image)));
+    }
+    let people = |kinds: &[Beside]| {
+        let ids = keys(kinds).into_iter().map(str::parse::<EmployeeId>);
+        ids.filter_map(Result::ok).collect::<Vec<_>>()
+    };
+    let related = people(&[Beside::DottedLines, Beside::StandIns]);
+    let newcomers = staying(tx, scope, &related).await?;
+    let cards = people::cards(tx, related).await?;
+    let waiting = keys(&[Beside::Scheduled, Beside::Undecided, Beside::Returning]);
+    let records = current(
+        tx,
+        scope.source,
+        &waiting.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+    )
+    .await?;
+
+    let mut undone = Undone::default();
+    let mut left: BTreeMap<Beside, u64> = BTreeMap::new();
+    for thing in things {
+        let Thing {
+            what,
+            key,
+            was,
+            became,
+        } = thing;
+        let is = now.get(&(what, key.clone()));
+        let person = match what {
+            Beside::DottedLines | Beside::StandIns => key.parse::<EmployeeId>().ok(),
+            _ => None,
+        };
+        // Whoever came with the run and stays, stays with all that they are; whose
+        // record is still there waits neither for a day nor for a decision.
+        let stays = person.is_some_and(|id| newcomers.contains(&id))
+            || matches!(what, Beside::Scheduled | Beside::Undecided)
+                && was.is_some()
+                && records.get(&key).is_some_and(|record| {
+                    record.active && !record.run.is_some_and(|run| scope.takes_back(run))
+                });
+        undone.beside_done.push((what, key.clone()));
+        if stays || is == was.as_ref() {
+            continue;
+        }
+        if is.map(beside::digest).transpose()? == became {
+            undone.beside.push((what, key, was));
+            continue;
+        }
+        let either = is.or(was.as_ref());
+        let text = |column| either.and_then(|image| beside::text(what, image, column));
+        let name = match what {
+            // Who is a client is nobody's business here: they are told by number alone.
+            Beside::Client | Beside::Ticket => {
+                *left.entry(what).or_default() += 1;
+                continue;
+            }
+            Beside::DottedLines | Beside::StandIns => person
+                .and_then(|id| cards.get(&id))
+                .map(|card| card.display_name.clone()),
+            Beside::Returning => records.get(&key).map(|now| now.record.worker.name()),
+            Beside::Scheduled => text("name").map(str::to_owned),
+            Beside::Vacancy => text("title").map(str::to_owned),
+            Beside::Undecided => {
+                let worker = text("record").map(serde_json::from_str::<Option<Worker>>);
+                let worker = worker.transpose()?.flatten();
+                worker.map(|worker| worker.name())
+            }
+        };
+        undone.left.push(NotUndone {
+            name: name.unwrap_or(key),
+            employee: person,
+            attributes: Vec::new(),
+            what: Some(what),
+            why: "later_run".into(),
+        });
+    }
+    for (what, count) in left {
+        undone.left.push(NotUndone {
+            name: count.to_string(),
+            employee: None,
+            attributes: Vec::new(),
+            what: Some(what),
+            why: "later_run".into(),
+        });
+    }
+    Ok(undone)
+}
+
+impl Scope {
+    /// Whether a record that `run` wrote last is taken back by this undo, or was already.
+    fn takes_back(&self, run: RunId) -> bool {
+        run == self.undone || self.undos.contains(&run)
+    }
+}
+
+/// Which of these came with the run and stay: something newer knows them too, or they are spared.
+async fn staying(
+    tx: &DatabaseTransaction,
+    scope: &Scope,
+    ids: &[EmployeeId],
+) -> Result<HashSet<EmployeeId>> {
+    let mut staying = HashSet::new();
+    for ids in ids.chunks(IN_MAX) {
+        let ask = format!(
+            "SELECT s.employee_id, s.step, r.run_id FROM run_steps s
+            JOIN erp_records r ON r.employee_id = s.employee_id AND r.source_id = $2
+            WHERE s.run_id = $1 AND s.employee_id IN ({})",
+            db::places(3, ids.len())
+        );
+        let values = [scope.undone.0.into(), scope.source.0.into()];
+        let values = values.into_iter().chain(ids.iter().map(|id| id.0.into()));
+        for row in tx.query_all_raw(db::sql(tx, ask, values)).await? {
+            let id = EmployeeId(row.try_get_by_index(0)?);
+            let step: String = row.try_get_by_index(1)?;
+            let run: Option<Uuid> = row.try_get_by_index(2)?;
+            let came = [JOINER, RETURNER]
+                .iter()
+                .any(|begins| step.starts_with(begins.trim_end_matches('%')));
+            let newer = !run.is_some_and(|run| scope.takes_back(RunId(run)));
+            if came
+                && (scope.spared.why(id).is_some()
+                    || newer && step.starts_with(JOINER.trim_end_matches('%')))
+            {
+                staying.insert(id);
+            }
+        }
+    }
+    Ok(staying)
 }

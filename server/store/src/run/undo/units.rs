@@ -104,6 +104,7 @@ impl UnitRow {
             name: self.now.name.clone(),
             employee: None,
             attributes: Vec::new(),
+            what: None,
             why: why.into(),
         }
     }
