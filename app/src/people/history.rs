@@ -323,6 +323,7 @@ fn on_that_day(
             </div>
             <Table
                 caption="Values on that day"
+                class="table--stacks"
                 columns=vec![
                     Column::new("What"),
                     Column::new("Value"),

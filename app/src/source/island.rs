@@ -5,7 +5,10 @@
     reason = "the macro of an island makes types that carry no documentation"
 )]
 
-use domain::sync::Totals;
+use domain::{
+    RunId,
+    sync::{Beside, Totals},
+};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +28,9 @@ pub struct Standing {
     pub totals: Totals,
     /// Steps written.
     pub applied: u64,
+    /// The run that it undoes; most undo none.
+    #[serde(default)]
+    pub undoes: Option<RunId>,
 }
 
 impl Standing {
@@ -65,9 +71,74 @@ impl Standing {
         }
     }
 
-    fn phases(&self) -> [Phase; 5] {
+    fn phases(&self) -> Vec<Phase> {
+        match self.undoes {
+            Some(_) => self.undoing(),
+            None => self.reading(),
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        matches!(self.phase.as_str(), "waiting" | "failed" | "cancelled")
+    }
+
+    /// How a phase stands, if `reached` is the one that the run is in.
+    fn state(&self, here: usize, reached: usize) -> State {
+        match here.cmp(&reached) {
+            std::cmp::Ordering::Less => State::Done,
+            std::cmp::Ordering::Equal if self.stopped() => State::Stopped,
+            std::cmp::Ordering::Equal if self.moves() => State::Now,
+            _ => State::Later,
+        }
+    }
+
+    /// The four phases of an undo.
+    fn undoing(&self) -> Vec<Phase> {
+        let steps = self.steps();
+        let reached = match self.phase.as_str() {
+            "planning" => 0,
+            "waiting" => 1,
+            "applying" if steps > 0 && self.applied >= steps => 3,
+            "applying" => 2,
+            "done" => 4,
+            _ if self.applied > 0 => 2,
+            _ if steps > 0 => 1,
+            _ => 0,
+        };
+        let figure = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
+        let put_back = match steps {
+            0 => "Nothing about people".to_owned(),
+            _ => format!(
+                "{} of {}",
+                figure(self.applied),
+                counted(steps, "step", "steps")
+            ),
+        };
+        let asked = match self.stopped() {
+            true => "Over a limit",
+            false => "Let through",
+        };
+        let notes = [
+            ("Compare with now", counted(steps, "step", "steps")),
+            ("Check limits", asked.to_owned()),
+            ("Put back", put_back),
+            ("Units and chart", "Done".to_owned()),
+        ];
+        let phase = |(here, (word, note))| {
+            let state = self.state(here, reached);
+            let note = match state {
+                State::Later => "Waits".to_owned(),
+                State::Now if here == 0 => "Reads the journal".to_owned(),
+                _ => note,
+            };
+            Phase { word, state, note }
+        };
+        notes.into_iter().enumerate().map(phase).collect()
+    }
+
+    /// The five phases of a run that reads a source.
+    fn reading(&self) -> Vec<Phase> {
         let reached = self.reached();
-        let stopped = matches!(self.phase.as_str(), "waiting" | "failed" | "cancelled");
         let totals = &self.totals;
         let (steps, new) = (self.steps(), totals.joiners + totals.undecided);
         let figure = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
@@ -99,16 +170,9 @@ impl Standing {
             .to_owned(),
         ];
         let words = ["Read", "Match", "Plan", "Apply", "Index and tell"];
-        let mut at = 0;
-        words.map(|word| {
-            let (here, note) = (at, notes[at].clone());
-            at += 1;
-            let state = match here.cmp(&reached) {
-                std::cmp::Ordering::Less => State::Done,
-                std::cmp::Ordering::Equal if stopped => State::Stopped,
-                std::cmp::Ordering::Equal if self.moves() => State::Now,
-                _ => State::Later,
-            };
+        let each = words.into_iter().zip(notes).enumerate();
+        each.map(|(here, (word, note))| {
+            let state = self.state(here, reached);
             let note = match state {
                 State::Later if !self.dry_run || self.moves() => "Waits".to_owned(),
                 State::Now if here == 1 => "Compares".to_owned(),
@@ -116,17 +180,31 @@ impl Standing {
             };
             Phase { word, state, note }
         })
+        .collect()
     }
 
     /// The line: done, all of it (0 while that is not known), in words, and its tone.
     fn line(&self) -> (u64, u64, String, Tone) {
         let steps = self.steps();
+        let word = match self.undoes {
+            Some(_) => "undone",
+            None => "applied",
+        };
         let written = format!(
-            "{} of {} applied",
+            "{} of {} {word}",
             self.applied,
             counted(steps, "step", "steps")
         );
         match self.phase.as_str() {
+            "planning" if self.undoes.is_some() => {
+                (0, 0, "Working out what comes back".into(), Tone::Accent)
+            }
+            "done" if self.undoes.is_some() && steps == 0 => (
+                1,
+                1,
+                "Nothing about people to put back".into(),
+                Tone::Accent,
+            ),
             "reading" => (0, 0, "Reading the source".into(), Tone::Accent),
             "planning" => (0, 0, "Working out the plan".into(), Tone::Accent),
             "applying" => (self.applied, steps, written, Tone::Accent),
@@ -162,9 +240,10 @@ pub fn RunProgress(
     run: String,
     /// How it stood when the page was made.
     standing: Standing,
-    /// Findings that the totals do not count: vacant posts.
+    /// Findings that the totals do not count: vacant posts, or what an undo leaves as it is.
     vacancies: u64,
 ) -> impl IntoView {
+    let four = standing.undoes.is_some();
     let now = RwSignal::new(standing);
     #[cfg(feature = "hydrate")]
     client::follow(format!("/api/v1/runs/{run}"), now);
@@ -175,7 +254,7 @@ pub fn RunProgress(
             <h2 class="visually-hidden" id="run-progress">
                 "Progress"
             </h2>
-            <ol class="phases">{move || now.with(|now| now.phases().map(phase).collect_view())}</ol>
+            <ol class="phases" class:phases--four=four>{move || now.with(|now| now.phases().into_iter().map(phase).collect_view())}</ol>
             {move || {
                 let (value, max, label, tone) = now.with(Standing::line);
                 view! { <Progress value=value max=max label=label tone=tone /> }
@@ -209,6 +288,26 @@ fn tiles(now: &Standing, vacancies: u64) -> AnyView {
     let totals = now.totals;
     let figure = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
     let waiting = now.phase == "waiting";
+    if now.undoes.is_some() {
+        let beside: u64 = Beside::ALL
+            .iter()
+            .map(|what| totals.put_back.of(*what))
+            .sum();
+        let many = waiting && totals.leavers > 1;
+        let note = many.then(|| "Would go if it is let on".to_owned());
+        return view! {
+            <div class="run__stats">
+                <StatTiles>
+                    <StatTile label="Come back" value=figure(totals.returners) />
+                    <StatTile label="Go again" value=figure(totals.leavers) note=note critical=many />
+                    <StatTile label="As they were" value=figure(totals.movers + totals.changed) />
+                    <StatTile label="Beside people" value=figure(beside) />
+                    <StatTile label="Left as it is" value=figure(vacancies) />
+                </StatTiles>
+            </div>
+        }
+        .into_any();
+    }
     let returners =
         (totals.returners > 0).then(|| format!("{} of them come back", figure(totals.returners)));
     let undecided = (totals.undecided > 0).then(|| match totals.undecided {
@@ -299,11 +398,33 @@ mod tests {
             dry_run: false,
             totals,
             applied,
+            undoes: None,
         }
     }
 
     fn states(standing: &Standing) -> Vec<State> {
-        standing.phases().map(|phase| phase.state).to_vec()
+        standing
+            .phases()
+            .into_iter()
+            .map(|phase| phase.state)
+            .collect()
+    }
+
+    #[test]
+    fn an_undo_has_phases_of_its_own() {
+        use State::{Done, Later, Now, Stopped};
+        let undo = |phase: &str, applied| Standing {
+            undoes: Some(RunId(uuid::Uuid::nil())),
+            ..standing(phase, applied)
+        };
+        assert_eq!(states(&undo("planning", 0)), [Now, Later, Later, Later]);
+        assert_eq!(states(&undo("waiting", 0)), [Done, Stopped, Later, Later]);
+        assert_eq!(states(&undo("applying", 18)), [Done, Done, Now, Later]);
+        assert_eq!(undo("applying", 18).phases()[2].note, "18 of 31 steps");
+        assert_eq!(states(&undo("cancelled", 0)), [Done, Stopped, Later, Later]);
+        assert_eq!(states(&undo("failed", 18)), [Done, Done, Stopped, Later]);
+        assert_eq!(states(&undo("done", 31)), [Done; 4]);
+        assert_eq!(undo("done", 31).line().2, "31 of 31 steps undone");
     }
 
     #[test]
@@ -311,7 +432,14 @@ mod tests {
         use State::{Done, Later, Now, Stopped};
         let applying = standing("applying", 18);
         assert_eq!(states(&applying), [Done, Done, Done, Now, Later]);
-        let [read, matched, plan, apply, tell] = applying.phases().map(|phase| phase.note);
+        let notes: Vec<_> = applying
+            .phases()
+            .into_iter()
+            .map(|phase| phase.note)
+            .collect();
+        let [read, matched, plan, apply, tell] = notes.as_slice() else {
+            panic!("five phases, not {notes:?}");
+        };
         assert_eq!(read, "43 records");
         assert_eq!(matched, "41 known, 2 new");
         assert_eq!(plan, "31 steps");
@@ -342,7 +470,10 @@ mod tests {
             dry_run: true,
             ..standing("done", 0)
         };
-        let [.., apply, tell] = dry.phases();
+        let phases = dry.phases();
+        let [.., apply, tell] = phases.as_slice() else {
+            panic!("five phases, not {phases:?}");
+        };
         assert_eq!(
             (apply.state, apply.note.as_str()),
             (State::Later, "Not in a dry run")

@@ -106,9 +106,13 @@ pub async fn show(
                 dry_run: run.dry_run,
                 totals: run.totals,
                 applied: run.applied,
+                undoes: run.undoes,
             };
             let moves = standing.moves();
-            let vacancies = findings.iter().filter(|one| matches!(one, RunFinding::Vacancy(_))).count() as u64;
+            let vacancies = match run.undoes {
+                Some(_) => findings.len() as u64,
+                None => findings.iter().filter(|one| matches!(one, RunFinding::Vacancy(_))).count() as u64,
+            };
             let (word, tone) = words::phase(&run);
             let badge = view! { <Badge text=word tone=tone /> }.into_any();
             let offset: usize = wanted.cursor.parse().unwrap_or(0);
@@ -161,6 +165,7 @@ pub async fn show(
                     <div class="columns">
                         {plan(&run, kind, rows, steps.next_cursor, cursor_given(&wanted.cursor), &here)}
                         <aside class="stack" aria-label="Findings and limits">
+                            {also(&run)}
                             {found(&run, &findings, wanted.findings == "all", &here)}
                             {(!chart.is_empty()).then(|| in_the_chart(&chart))}
                             {limits(&source)}
@@ -215,6 +220,11 @@ fn told(run: &Run, reader: &Reader) -> String {
 fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyView> {
     let text = run.error_text.clone().unwrap_or_default();
     let none = run.applied == 0;
+    let undo = run.undoes.is_some();
+    let (failed, cancelled) = match undo {
+        true => ("The undo could not go on", "The undo was cancelled"),
+        false => ("The run could not go on", "The run was cancelled"),
+    };
     match run.phase {
         Phase::Waiting => {
             let title = run.exceeded.first().map_or_else(|| text.clone(), words::exceeded);
@@ -225,10 +235,14 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
                 true => format!("Let {leavers} leave"),
                 false => "Let it go on".to_owned(),
             };
+            let word = match run.undoes {
+                Some(_) => "Cancel undo",
+                None => "Cancel run",
+            };
             let actions = manages.then(|| {
                 view! {
                     <form method="post" action=format!("{here}/cancel")>
-                        <Button text="Cancel run" height=Height::Small />
+                        <Button text=word height=Height::Small />
                     </form>
                     <form method="post" action=format!("{here}/approve")>
                         <Button
@@ -241,6 +255,7 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
                 .into_any()
             });
             let likely = match leaves {
+                _ if run.undoes.is_some() => "Look at what would come back below. Whoever came in with that run goes again and is signed out; what they wrote stays.",
                 true => "Look at the leavers below. Their sign-ins would end, what they wrote would stay. An export that was cut short looks like this too: then cancel, and run again when it is whole.",
                 false => "Look at the plan and the findings below. A wrong mapping or a wrong filter looks like this too: then cancel, and run again when it is mended.",
             };
@@ -260,7 +275,7 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
         }
         Phase::Failed => Some(
             view! {
-                <Banner title="The run could not go on" tone=Tone::Critical>
+                <Banner title=failed tone=Tone::Critical>
                     {text}
                 </Banner>
             }
@@ -268,8 +283,12 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
         ),
         Phase::Cancelled => Some(
             view! {
-                <Banner title="The run was cancelled" tone=Tone::Warning>
-                    {if none { "Nothing was written. The next run begins anew." } else { "What it had written stays. The next run does the rest." }}
+                <Banner title=cancelled tone=Tone::Warning>
+                    {if undo && none {
+                        "Nothing was put back. The run can be undone again."
+                    } else if undo {
+                        "What it had put back stays so. Undo the run again, and the rest comes back."
+                    } else if none { "Nothing was written. The next run begins anew." } else { "What it had written stays. The next run does the rest." }}
                 </Banner>
             }
             .into_any(),
@@ -284,6 +303,24 @@ fn banner(run: &Run, source: &Source, manages: bool, here: &str) -> Option<AnyVi
         ),
         _ => None,
     }
+}
+
+/// What an undo puts back beside people.
+fn also(run: &Run) -> Option<AnyView> {
+    let kinds = words::put_back(&run.totals);
+    let title = match run.phase {
+        Phase::Done => "Also put back",
+        _ => "Also to be put back",
+    };
+    (!kinds.is_empty()).then(|| {
+        let items = kinds.into_iter().map(|text| view! { <li>{text}</li> });
+        view! {
+            <Card title=title id="beside">
+                <ul class="plain">{items.collect_view()}</ul>
+            </Card>
+        }
+        .into_any()
+    })
 }
 
 /// What undid this run, or what it undoes.
@@ -315,6 +352,7 @@ fn step_state(run: &Run, at: Option<u64>) -> (&'static str, Tone) {
     match run.phase {
         _ if run.dry_run => ("Planned", Tone::Info),
         Phase::Waiting => ("Waits", Tone::Warning),
+        Phase::Done if run.undoes.is_some() => ("Undone", Tone::Positive),
         Phase::Applying if at.is_some_and(|at| at >= run.applied) => ("Waits", Tone::Warning),
         Phase::Applying if at.is_none() => ("Under way", Tone::Info),
         // Of a run that ended early, only what was written is kept.
@@ -447,13 +485,26 @@ fn plan(
         number(i64::try_from(shown).unwrap_or(i64::MAX)),
         counted(all, "step", "steps")
     );
-    let title = if run.phase == Phase::Done && !run.dry_run {
+    let title = if run.undoes.is_some() {
+        match run.phase {
+            Phase::Done => "What came back",
+            _ => "What comes back",
+        }
+    } else if run.phase == Phase::Done && !run.dry_run {
         "What was done"
     } else {
         "Plan"
     };
     let list = if rows.is_empty() {
         let (title, sentence) = match run.phase {
+            Phase::Planning if run.undoes.is_some() => (
+                "Not worked out yet",
+                "It stands here when the journal is read.",
+            ),
+            Phase::Applying | Phase::Done if run.undoes.is_some() => (
+                "Nobody’s values came back",
+                "The run changed nobody, or something newer has changed everything since.",
+            ),
             Phase::Reading | Phase::Planning => {
                 ("No plan yet", "It stands here when the source is read.")
             }
@@ -524,6 +575,7 @@ pub(super) fn finding(glyph: Glyph, tone: &'static str, title: String, text: Str
 fn found(run: &Run, findings: &[RunFinding], all: bool, here: &str) -> AnyView {
     let none = match run.phase {
         Phase::Reading | Phase::Planning => "They stand here when the source is read.",
+        Phase::Waiting if run.undoes.is_some() => "All of it would come back.",
         _ if run.undoes.is_some() => "All of it came back.",
         _ => "Every record could be read.",
     };

@@ -6,9 +6,9 @@ use axum::{
     extract::Path,
     response::{IntoResponse as _, Redirect, Response},
 };
-use domain::{EmployeeId, RunId, SourceId};
+use domain::{EmployeeId, RunId, SourceId, sync::Beside};
 use leptos::prelude::*;
-use store::{Error, run::undo::UndoPreview};
+use store::{Error, run::undo::UndoPreview, scim::KIND};
 
 use super::{router::manages, run, words};
 use crate::{
@@ -49,6 +49,7 @@ pub async fn show(
         .collect();
     let people: Vec<_> = people.into_iter().collect();
     let cards = store.cards(&visit.viewer, &people).await?;
+    let pushed = store.source(&visit.viewer, source).await?.kind == KIND;
     let reader = visit.reader;
     visit
         .page("Undo a run", Door::Sources, move || {
@@ -107,9 +108,14 @@ pub async fn show(
                             <Button text="Undo this run" look=Look::CriticalFill icon=Some(Glyph::Undo) />
                         </form>
                     </PageHead>
+                    {asks(&preview)}
                     <div class="page__notice">
                         <Banner title="What an undo does" tone=Tone::Info>
-                            "Values, units and managers become what they were before the run. Who left with it comes back as they were; sign-ins that ended stay ended, so they sign in again. Who came with it is made inactive again and not deleted. Own values are never touched. Afterwards the source is paused: its next run would do the same again, so it asks first."
+                            "Values, units, managers and what stands beside them become what they were before the run. Who left with it comes back as they were; sign-ins that ended stay ended, so they sign in again. Who came with it is made inactive again and not deleted, but for whoever presses the button and the last who can administer. Own values are never touched. "
+                            {match pushed {
+                                true => "Afterwards the source is paused, and what is pushed is refused until somebody ends that. The records that were pushed stay with their client as they are: the next push about a person says all of them again.",
+                                false => "Afterwards the source is paused: its next run would do the same again, so it asks first.",
+                            }}
                         </Banner>
                     </div>
                     <div class="columns">
@@ -130,6 +136,22 @@ pub async fn show(
         .await
 }
 
+/// That it would ask first, and why.
+fn asks(preview: &UndoPreview) -> Option<AnyView> {
+    let told: Vec<_> = preview.exceeded.iter().map(words::exceeded).collect();
+    (!told.is_empty()).then(|| {
+        view! {
+            <div class="page__notice">
+                <Banner title="This undo will stop and ask" tone=Tone::Warning>
+                    {told.join(" ")}
+                    " When the button is pressed nothing is written yet: it waits until somebody lets it go on."
+                </Banner>
+            </div>
+        }
+        .into_any()
+    })
+}
+
 fn figures(preview: &UndoPreview) -> AnyView {
     let totals = preview.totals;
     let figures = [
@@ -143,9 +165,15 @@ fn figures(preview: &UndoPreview) -> AnyView {
     .map(|(label, count)| view! { <Fact label=label>{figure(count)}</Fact> })
     .into_iter()
     .collect::<Vec<_>>();
+    let beside = Beside::ALL
+        .into_iter()
+        .map(|what| (what, totals.put_back.of(what)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| view! { <Fact label=words::beside_label(what)>{figure(count)}</Fact> })
+        .collect::<Vec<_>>();
     view! {
         <Card title="In figures" id="figures">
-            <Facts one=true>{figures}</Facts>
+            <Facts one=true>{figures} {beside}</Facts>
         </Card>
     }
     .into_any()
@@ -162,7 +190,7 @@ fn left(preview: &UndoPreview) -> AnyView {
             run::finding(
                 Glyph::Info,
                 "tone-info",
-                one.name.clone(),
+                words::not_undone_title(one),
                 words::not_undone(one),
             )
         })

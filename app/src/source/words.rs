@@ -3,7 +3,7 @@
 use domain::{
     Attribute,
     erp::{Fault, Vacancy},
-    sync::{Change, Doubt, Exceeded, Limit, StepKind},
+    sync::{Beside, Change, Doubt, Exceeded, Limit, StepKind, Totals},
 };
 use erp_adapters::{Error, KINDS, Kind, Readable};
 use store::run::{Group, NotUndone, Phase, Run, RunFinding};
@@ -49,6 +49,9 @@ pub(super) fn outcome(run: &Run) -> String {
         (count > 0).then(|| crate::ui::format::counted(count, one, many))
     };
     let totals = run.totals;
+    if run.undoes.is_some() && (run.phase == Phase::Done || run.applied > 0) {
+        return undone(&totals);
+    }
     let parts: Vec<_> = [
         of(totals.joiners + totals.returners, "joiner", "joiners"),
         of(totals.movers, "mover", "movers"),
@@ -66,6 +69,34 @@ pub(super) fn outcome(run: &Run) -> String {
         Phase::Done if parts.is_empty() => "Nothing changed".into(),
         _ => parts.join(", "),
     }
+}
+
+/// What an undo put back, in a few words.
+fn undone(totals: &Totals) -> String {
+    let people = totals.movers + totals.changed;
+    let parts = [
+        (totals.returners, "back", "back"),
+        (totals.leavers, "gone again", "gone again"),
+        (people, "person as before", "people as before"),
+    ];
+    let people = parts
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| counted(count, one, many));
+    let parts: Vec<_> = people.chain(put_back(totals)).collect();
+    match parts.is_empty() {
+        true => "Nothing put back".into(),
+        false => parts.join(", "),
+    }
+}
+
+/// What an undo puts back beside people, by kind.
+pub(super) fn put_back(totals: &Totals) -> Vec<String> {
+    let each = Beside::ALL.map(|what| (what, totals.put_back.of(what)));
+    each.into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| beside(what, count))
+        .collect()
 }
 
 /// A kind of step: its icon, its word, the word for many of them.
@@ -284,7 +315,12 @@ pub(super) fn finding(finding: &RunFinding) -> (Glyph, &'static str, String, Str
             };
             (glyph, tone, title, text)
         }
-        RunFinding::NotUndone(one) => (Glyph::Info, "tone-info", one.name.clone(), not_undone(one)),
+        RunFinding::NotUndone(one) => (
+            Glyph::Info,
+            "tone-info",
+            not_undone_title(one),
+            not_undone(one),
+        ),
     }
 }
 
@@ -364,6 +400,51 @@ fn doubt(doubt: &Doubt) -> (String, String) {
     }
 }
 
+/// Things beside people and units, as the label of a figure.
+pub(super) const fn beside_label(what: Beside) -> &'static str {
+    match what {
+        Beside::Scheduled => "On a day ahead",
+        Beside::Returning => "Days to come back",
+        Beside::DottedLines => "Dotted lines, people",
+        Beside::StandIns => "Stand-ins, people",
+        Beside::Vacancy => "Vacant posts",
+        Beside::Undecided => "Records to decide",
+        Beside::Client => "Clients",
+        Beside::Ticket => "Tickets",
+    }
+}
+
+/// Things beside people and units, by how many.
+pub(super) fn beside(what: Beside, count: u64) -> String {
+    let (one, many) = match what {
+        Beside::Scheduled => ("person on a day ahead", "people on a day ahead"),
+        Beside::Returning => ("day to come back", "days to come back"),
+        Beside::DottedLines => ("person’s dotted lines", "people’s dotted lines"),
+        Beside::StandIns => ("person’s stand-ins", "people’s stand-ins"),
+        Beside::Vacancy => ("vacant post", "vacant posts"),
+        Beside::Undecided => ("record to decide", "records to decide"),
+        Beside::Client => ("client", "clients"),
+        Beside::Ticket => ("ticket", "tickets"),
+    };
+    counted(count, one, many)
+}
+
+/// What an undo leaves as it is: whose, or what.
+pub(super) fn not_undone_title(left: &NotUndone) -> String {
+    let name = &left.name;
+    match left.what {
+        None | Some(Beside::Vacancy) => name.clone(),
+        Some(what @ (Beside::Client | Beside::Ticket)) => {
+            beside(what, name.parse().unwrap_or_default())
+        }
+        Some(Beside::Scheduled) => format!("{name}, on a day ahead"),
+        Some(Beside::Returning) => format!("{name}, the day to come back"),
+        Some(Beside::DottedLines) => format!("{name}, dotted lines"),
+        Some(Beside::StandIns) => format!("{name}, who stands in"),
+        Some(Beside::Undecided) => format!("{name}, to be decided"),
+    }
+}
+
 /// Why something is left as it is by an undo.
 pub(super) fn not_undone(left: &NotUndone) -> String {
     let what: Vec<_> = left
@@ -371,12 +452,23 @@ pub(super) fn not_undone(left: &NotUndone) -> String {
         .iter()
         .map(|attribute| words::attribute(*attribute).to_lowercase())
         .collect();
+    match left.why.as_str() {
+        "presses" => {
+            return "stays: they pressed the button, and an undo locks out nobody who does.".into();
+        }
+        "last_administrator" => {
+            return "stays: without them nobody could administer the portal.".into();
+        }
+        _ => {}
+    }
     let what = match (what.as_slice(), left.employee) {
+        _ if left.what.is_some() => "this stays".to_owned(),
         ([], Some(_)) => "stays as a whole".to_owned(),
         ([], None) => "the unit stays".to_owned(),
         (what, _) => format!("{} stays", what.join(", ")),
     };
     let why = match left.why.as_str() {
+        "later_run" if left.what.is_some() => "something newer touched it",
         "in_use" => "somebody is in it",
         "no_record" => "its record is not there any more",
         "changed_since" => "it was changed since",

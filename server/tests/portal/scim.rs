@@ -806,6 +806,49 @@ async fn a_source_that_is_pushed_is_not_read_and_its_page_says_so() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_undone_and_the_next_one_is_heard_again() {
+    everywhere(async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let idp = Idp::connected(app, &administrator, "Entra").await;
+        let person = json!({ "userName": "una@entra.example", "displayName": "Una Entrason", "title": "Fitter" });
+        let una = idp.user(person).await;
+        let title = json!([{ "op": "replace", "path": "title", "value": "Cog" }]);
+        idp.patch(&at(&una), title.clone()).await.ok();
+        let shown = async || {
+            let una = found(&administrator, "entrason").await.remove(0);
+            attribute(&administrator, &una, "title").await
+        };
+        assert_eq!(shown().await, "Cog");
+
+        let runs = format!("/sources/{}/runs", idp.source);
+        let run = administrator.get(&runs).await.ok()["items"][0].clone();
+        assert_eq!((&run["undoable"], &run["totals"]["changed"]), (&json!(true), &json!(1)));
+        let run = format!("/runs/{}", run["id"].as_str().unwrap());
+        let preview = administrator.get(&format!("{run}/undo")).await.ok();
+        assert_eq!((&preview["exceeded"], &preview["left_in_all"]), (&json!([]), &json!(0)));
+        let undo = administrator.post(&format!("{run}/undo"), json!({})).await.ok();
+        assert_eq!(undo["phase"], "planning");
+        let undo = format!("/runs/{}", undo["id"].as_str().unwrap());
+        until("the undo is over", async || {
+            (administrator.get(&undo).await.ok()["phase"] == "done").then_some(())
+        })
+        .await;
+        assert_eq!(shown().await, "Fitter");
+
+        // Until somebody ends the pause nothing is taken; then the next push says all of it again.
+        let bolt = json!([{ "op": "replace", "path": "nickName", "value": "Bolt" }]);
+        let held = idp.patch(&at(&una), bolt.clone()).await;
+        assert!(held.status >= 400, "{held:?}");
+        assert_eq!(shown().await, "Fitter");
+        let pause = format!("/sources/{}/pause", idp.source);
+        administrator.delete(&pause).await.ok();
+        idp.patch(&at(&una), bolt).await.ok();
+        assert_eq!(shown().await, "Cog");
+    })
+    .await;
+}
+
 /// Five thousand users of a source, as if they had been pushed one by one: that would take a minute.
 async fn five_thousand(app: &App, source: SourceId) -> Vec<uuid::Uuid> {
     let system = Viewer::system("test");
