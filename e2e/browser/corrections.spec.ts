@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { expectNothingHere, value } from '../lib/acts.ts';
-import { expect, type Portal, test } from '../lib/test.ts';
+import { axe, expect, type Portal, shots, test } from '../lib/test.ts';
 
 const SOURCE = 'Northwind ERP';
 
@@ -160,12 +160,72 @@ test('who decides is set as a policy with versions', async ({ page, another, por
   await noah.getByRole('button', { name: 'Take it back' }).click();
   await expect(heading(noah)).toContainText('Taken back');
 
-  await otherwise.selectOption({ label: 'HR' });
+  await otherwise.selectOption({ label: 'HR of the unit' });
   await page.getByRole('button', { name: 'Set policy' }).click();
   await expect(otherwise).toHaveValue('hr_of_unit');
   await page.getByRole('link', { name: 'Versions' }).click();
   await expect(page.getByRole('main')).toContainText('“Superiors know their people”');
   await expect(page.getByRole('main')).toContainText('Everything else: The direct superior');
+});
+
+test('without JavaScript, another superior is looked for and proposed, and who stands in for the approver agrees', async ({ page, another, portal, signIn }) => {
+  await signIn(page, portal.withRole('policy_administrator').login);
+  await page.goto('/console/corrections');
+  await page.getByLabel('Who decides', { exact: true }).selectOption({ label: 'The direct superior' });
+  await page.getByLabel('Superiors by dotted line decide as well').check();
+  await axe(page);
+  await shots(page, 'console-corrections');
+  await page.getByRole('button', { name: 'Set policy' }).click();
+  await expect(page.getByRole('status').filter({ hasText: 'The policy is set' })).toBeVisible();
+
+  const noah = await another({ javaScriptEnabled: false });
+  const { employee_id } = await signIn(noah, 'noah.petersen');
+  await noah.goto(`/people/${employee_id}/edit`);
+  await expect(noah.getByRole('main')).toContainText('Whether you work here is no value to correct');
+  await noah.getByRole('link', { name: 'Ask for a correction of manager' }).click();
+  await noah.getByLabel('Look for somebody').fill('whitfield');
+  await noah.getByRole('button', { name: 'Search' }).click();
+  await noah.getByRole('main').getByLabel('Manager', { exact: true }).selectOption(portal.member('grace.whitfield').employee_id);
+  await noah.getByRole('main').getByLabel('Why', { exact: true }).fill('Since the teams were put together');
+  await shots(noah, 'correction-manager');
+  await noah.getByRole('button', { name: 'Propose correction' }).click();
+  await expect(heading(noah)).toContainText('Manager of Noah Petersen');
+  await expect(noah.getByRole('main')).toContainText('Priya Raman');
+  await expect(noah.getByRole('main')).toContainText('Grace Whitfield');
+  const correction = new URL(noah.url()).pathname;
+
+  const marta = await another();
+  const { employee_id: stands } = await signIn(marta, 'marta.kowalczyk');
+  await expectNothingHere(marta, correction);
+  const priya = await another();
+  const { employee_id: leads } = await signIn(priya, 'priya.raman');
+  await priya.goto(`/people/${leads}/delegate?q=kowalczyk`);
+  await priya.getByLabel('Who stands in').selectOption(stands);
+  await priya.getByLabel('Last day').fill(new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10));
+  await priya.getByRole('button', { name: 'Have them stand in' }).click();
+  await expect(priya.getByRole('status').filter({ hasText: 'Set.' })).toBeVisible();
+
+  await marta.goto('/corrections');
+  await marta.getByRole('link', { name: 'Manager of Noah Petersen' }).click();
+  await axe(marta);
+  await shots(marta, 'correction-stand-in');
+  await marta.getByRole('button', { name: 'Accept correction' }).click();
+  await expect(marta.getByRole('status').filter({ hasText: 'The correction is accepted.' })).toBeVisible();
+  await noah.goto(correction);
+  await expect(noah.getByRole('main')).toContainText('Marta Kowalczyk accepted it');
+
+  // As it was before.
+  await expect(async () => {
+    await noah.goto(correction);
+    await expect(heading(noah)).toContainText('To be mended by hand', { timeout: 1_000 });
+  }).toPass();
+  await noah.getByRole('button', { name: 'Take it back' }).click();
+  await priya.goto(`/people/${leads}/delegate`);
+  await priya.getByRole('button', { name: 'End now: Marta Kowalczyk stands in' }).click();
+  await page.getByLabel('Superiors by dotted line decide as well').uncheck();
+  await page.getByLabel('Who decides', { exact: true }).selectOption({ label: 'HR of the unit' });
+  await page.getByRole('button', { name: 'Set policy' }).click();
+  await expect(page.getByRole('status').filter({ hasText: 'The policy is set' })).toBeVisible();
 });
 
 test('what the source says that cannot be so is listed, narrowed, and leads to whom it is about', async ({ page, another, portal, signIn }) => {

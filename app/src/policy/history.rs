@@ -141,8 +141,12 @@ pub async fn corrections(visit: Visit) -> Result<Response, AppError> {
             format!("{name}: {}", correction_words::approver(*approver))
         });
         let otherwise = correction_words::approver(policy.otherwise);
+        let dotted = policy
+            .dotted
+            .then_some("Where a superior decides, one by dotted line does as well");
         named
             .chain([format!("Everything else: {otherwise}")])
+            .chain(dotted.map(str::to_owned))
             .collect()
     };
     let told = history
