@@ -30,6 +30,7 @@ mod preset;
 mod pushed;
 mod registry;
 mod rest;
+mod saml;
 mod table;
 mod table_folder;
 mod tryton;

@@ -1,7 +1,12 @@
 //! What sources over HTTP share beyond the [way out](crate::net): a key that is
 //! fetched or kept, patience with a busy ERP, and answers judged alike.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use base64::Engine as _;
 use reqwest::{
@@ -15,6 +20,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     Error, Guard, PHOTO_BYTES,
     net::{Answer, Http},
+    saml::Signer,
 };
 
 /// How long a pull waits of its own accord, when the ERP asks for a rest.
@@ -58,12 +64,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// OAuth 2.0 client credentials (RFC 6749, 4.4).
+/// What a token is got for.
 struct Credentials {
     http: Http,
     url: Url,
-    form: String,
+    grant: Grant,
     token: Mutex<Option<Token>>,
+}
+
+enum Grant {
+    /// OAuth 2.0 client credentials (RFC 6749, 4.4): always the same form.
+    Secret(String),
+    /// A SAML assertion (RFC 7522), made each time.
+    Signed(Box<Signed>),
+}
+
+struct Signed {
+    signer: Signer,
+    company: String,
+    /// How many were made.
+    made: AtomicU64,
 }
 
 struct Token {
@@ -112,7 +132,8 @@ impl Ask {
 impl Web {
     /// An ERP at the setting `url`, opened by whichever of these is entered:
     /// `user` and `password`, `token`, `key_header` and `key`, or `token_url`,
-    /// `client_id`, `client_secret` and perhaps `scope`.
+    /// `client_id`, `client_secret` and perhaps `scope`; or with `token_url` and
+    /// `client_id` a `private_key`, `api_user` and `company`.
     ///
     /// # Errors
     /// [`Error::Setting`], [`Error::NotAllowed`].
@@ -155,16 +176,35 @@ impl Web {
                 let http = guard.open("token_url", url)?;
                 let exact = Url::parse(url)
                     .map_err(|_| Error::setting("token_url", "is not an address"))?;
-                let mut form = vec![
-                    ("grant_type", "client_credentials"),
-                    ("client_id", needed("client_id", "token_url")?),
-                    ("client_secret", needed("client_secret", "token_url")?),
-                ];
-                form.extend(get("scope").map(|scope| ("scope", scope)));
+                let client = needed("client_id", "token_url")?;
+                let grant = match get("private_key") {
+                    Some(_) if get("client_secret").is_some() => {
+                        let what =
+                            "and client_secret are two ways to sign in; leave one of them empty";
+                        return Err(Error::setting("private_key", what));
+                    }
+                    Some(pem) => {
+                        let user = needed("api_user", "private_key")?;
+                        Grant::Signed(Box::new(Signed {
+                            signer: Signer::new(pem, client, user, exact.as_str())?,
+                            company: needed("company", "private_key")?.to_owned(),
+                            made: AtomicU64::new(0),
+                        }))
+                    }
+                    None => {
+                        let mut form = vec![
+                            ("grant_type", "client_credentials"),
+                            ("client_id", client),
+                            ("client_secret", needed("client_secret", "token_url")?),
+                        ];
+                        form.extend(get("scope").map(|scope| ("scope", scope)));
+                        Grant::Secret(encoded(&form))
+                    }
+                };
                 Key::Fetched(Box::new(Credentials {
                     http,
                     url: exact,
-                    form: encoded(&form),
+                    grant,
                     token: Mutex::new(None),
                 }))
             }
@@ -301,7 +341,7 @@ impl Credentials {
         let mut headers = HeaderMap::new();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(CONTENT_TYPE, form);
-        let body = self.form.clone().into_bytes();
+        let body = self.form().await?.into_bytes();
         let asked = self
             .http
             .ask(Method::POST, self.url.clone(), headers, Some(body));
@@ -325,6 +365,32 @@ impl Credentials {
         let header = token.header.clone();
         *kept = Some(token);
         Ok(header)
+    }
+
+    /// What is posted for a token.
+    async fn form(&self) -> Result<String, Error> {
+        let signed = match &self.grant {
+            Grant::Secret(form) => return Ok(form.clone()),
+            Grant::Signed(signed) => signed,
+        };
+        // An assertion is dated by the clock of whoever judges it.
+        let asked = self
+            .http
+            .ask(Method::GET, self.url.clone(), HeaderMap::new(), None);
+        let missing = "is missing; without it an assertion cannot be dated";
+        let now = asked.await?.date;
+        let now = now.ok_or_else(|| malformed("token_url", "the header Date", missing))?;
+        let number = signed.made.fetch_add(1, Ordering::Relaxed);
+        let assertion = signed.signer.assertion(now, number)?;
+        Ok(encoded(&[
+            ("company_id", &signed.company),
+            ("client_id", &signed.signer.client),
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:saml2-bearer",
+            ),
+            ("assertion", &assertion),
+        ]))
     }
 }
 
@@ -500,6 +566,11 @@ mod tests {
         assert!(refused(&far).contains("link-local"));
         let some = [("token_url", "https://login.example/t"), ("client_id", "c")];
         assert!(refused(&some).starts_with("client_secret is needed"));
+        let mut signed = some.to_vec();
+        signed.push(("private_key", "no key"));
+        assert!(refused(&signed).starts_with("api_user is needed with private_key"));
+        signed.push(("client_secret", "s"));
+        assert!(refused(&signed).contains("two ways to sign in"));
         assert!(refused(&[("token", "a\nb")]).starts_with("token holds characters"));
     }
 
@@ -513,6 +584,13 @@ mod tests {
                 ("token_url", "https://login.example/t"),
                 ("client_id", "c"),
                 ("client_secret", "s3cret"),
+            ],
+            vec![
+                ("token_url", "https://login.example/t"),
+                ("client_id", "s3cret"),
+                ("private_key", include_str!("../tests/service/saml-key.pem")),
+                ("api_user", "s3cret"),
+                ("company", "s3cret"),
             ],
         ] {
             let settings = keys

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use base64::Engine as _;
 use domain::{Attribute, Value};
 use erp_adapters::{ClientPage, ErpAdapter, Error, Page, Readable};
 use futures::TryStreamExt as _;
@@ -663,6 +664,68 @@ async fn a_token_is_fetched_once_and_again_when_it_is_refused() {
         .await
         .expect_err("no token");
     assert_eq!(error, Error::Unauthorized);
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_for_a_signed_assertion_dated_by_the_services_clock() {
+    let server = MockServer::start().await;
+    // A clock that is years off is the one that counts.
+    let clock = ResponseTemplate::new(405).insert_header("date", "Tue, 02 Jun 2020 12:00:00 GMT");
+    Mock::given(method("GET"))
+        .and(path("/oauth/token"))
+        .respond_with(clock)
+        .mount(&server)
+        .await;
+    let grant = |request: &Request| {
+        let form: BTreeMap<_, _> = reqwest::Url::parse(&format!(
+            "http://form/?{}",
+            String::from_utf8_lossy(&request.body)
+        ))
+        .expect("a form")
+        .query_pairs()
+        .into_owned()
+        .collect();
+        assert_eq!(form["company_id"], "NF");
+        assert_eq!(form["client_id"], "api-key");
+        let kind = "urn:ietf:params:oauth:grant-type:saml2-bearer";
+        assert_eq!(form["grant_type"], kind);
+        let xml = base64::engine::general_purpose::STANDARD.decode(&form["assertion"]);
+        let xml = String::from_utf8(xml.expect("base64")).expect("text");
+        for part in [
+            "IssueInstant=\"2020-06-02T12:00:00Z\"",
+            "NotOnOrAfter=\"2020-06-02T12:05:00Z\"",
+            ">sfadmin</saml:NameID>",
+            "<ds:SignatureValue>",
+        ] {
+            assert!(xml.contains(part), "{part} in {xml}");
+        }
+        ResponseTemplate::new(200).set_body_json(
+            json!({"access_token": "t0", "token_type": "Bearer", "expires_in": 86399}),
+        )
+    };
+    Mock::given(method("POST"))
+        .and(path("/oauth/token"))
+        .respond_with(grant)
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(path("/odata/hr/People"))
+        .and(header("authorization", "Bearer t0"))
+        .respond_with(list(&[ada()], None))
+        .mount(&server)
+        .await;
+    let token_url = format!("{}/oauth/token", server.uri());
+    let keys = [
+        ("token_url", token_url.as_str()),
+        ("client_id", "api-key"),
+        ("private_key", include_str!("service/saml-key.pem")),
+        ("api_user", "sfadmin"),
+        ("company", "NF"),
+    ];
+    let source = plain(&server, &keys);
+    for _ in 0..2 {
+        assert_eq!(names(&pull(&*source, None).await.expect("a pull")), ["Ada"]);
+    }
 }
 
 #[tokio::test]

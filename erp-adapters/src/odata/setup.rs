@@ -65,6 +65,16 @@ pub(crate) const KIND: Kind = Kind {
         ),
         optional("client_id", "Client id", "The client that asks for tokens."),
         secret("client_secret", "Client secret", "The client's secret."),
+        secret(
+            "private_key",
+            "Private key",
+            "Instead of the client's secret, for SAP SuccessFactors: the RSA key in PEM whose certificate is registered for the client there.",
+        ),
+        optional(
+            "api_user",
+            "API user",
+            "With a private key: the user id as whom SuccessFactors is read.",
+        ),
         optional(
             "scope",
             "Scope",
@@ -73,7 +83,7 @@ pub(crate) const KIND: Kind = Kind {
         optional(
             "company",
             "Company",
-            "What stands for {company} in the paths below; Business Central's id of the company.",
+            "What stands for {company} in the paths below; Business Central's id of the company, or SuccessFactors' company id with a private key.",
         ),
         optional(
             "people",
