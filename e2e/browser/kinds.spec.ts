@@ -2,7 +2,7 @@
 // a service with JSON that answers as ERPNext documents it. On a portal of its own, for other people come in.
 
 import { once } from 'node:events';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -50,6 +50,9 @@ const STAFF: SheetData = [
   [7002, 'Jonas', 'Again', 'Moulder', 'F1', 7001, '', ''],
 ];
 
+/** A picture of one red pixel. */
+const RED = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==', 'base64');
+
 async function fill(page: Page, fields: Record<string, string>): Promise<void> {
   for (const [label, text] of Object.entries(fields)) {
     await page.getByLabel(new RegExp(`^${label}( \\(optional\\))?$`)).fill(text);
@@ -65,7 +68,8 @@ async function open(page: Page, name: string): Promise<void> {
 test('a workbook in a watched folder is read, put away and told of row by row', async ({ page, portal, signIn }) => {
   const folder = join(portal.dataDir, 'foundry');
   const archive = join(portal.dataDir, 'foundry read');
-  await mkdir(folder);
+  await mkdir(join(folder, 'photos'), { recursive: true });
+  await writeFile(join(folder, 'photos', '7001.png'), RED);
   await signIn(page, portal.withRole('system_administrator').login);
 
   await test.step('the folder is connected before there is anything in it', async () => {
@@ -115,7 +119,7 @@ test('a workbook in a watched folder is read, put away and told of row by row', 
     await page.getByLabel(/^Watch the folder/).fill('yes');
     await page.getByRole('button', { name: 'Save settings' }).click();
     await expect(page.getByRole('status')).toContainText('The settings are saved.');
-    await expect.poll(() => readdir(folder), { timeout: 45_000 }).toEqual([]);
+    await expect.poll(() => readdir(folder), { timeout: 45_000 }).toEqual(['photos']);
     expect(await readdir(archive)).toEqual([expect.stringMatching(/^staff-1\..*\.xlsx$/)]);
   });
 
@@ -137,6 +141,8 @@ test('a workbook in a watched folder is read, put away and told of row by row', 
     await expect(value(page, 'Job title').locator('dd.value')).toContainText('Pattern maker');
     await expect(page.getByRole('main')).toContainText('Pattern shop');
     await expect(page.getByRole('main')).toContainText('Ottilie Brandvik');
+    await page.getByRole('main').getByRole('link', { name: 'Ottilie Brandvik' }).first().click();
+    await expect(page.locator('.profile-head img.avatar__photo')).toBeVisible();
     await page.goto('/people?q=Numbered');
     await expect(page.getByRole('main').getByRole('link', { name: 'Nobody Numbered' })).toHaveCount(0);
   });
@@ -144,7 +150,7 @@ test('a workbook in a watched folder is read, put away and told of row by row', 
   await test.step('the next workbook changes what it says otherwise', async () => {
     const later = STAFF.slice(0, 3).map((row) => row.map((cell) => (cell === 'Pattern maker' ? 'Foreman' : cell)));
     await workbook(join(folder, 'staff-2.xlsx'), later, UNITS);
-    await expect.poll(() => readdir(folder), { timeout: 45_000 }).toEqual([]);
+    await expect.poll(() => readdir(folder), { timeout: 45_000 }).toEqual(['photos']);
     await page.goto('/people?q=Jonas');
     await page.getByRole('main').getByRole('link', { name: 'Jonas Weiß', exact: true }).click();
     await expect(value(page, 'Job title').locator('dd.value')).toContainText('Foreman');

@@ -202,7 +202,7 @@ fn fields(kind: &'static Kind, typed: &Typed, set: &[String]) -> AnyView {
                     error=typed.error(setting.key)
                     optional=!setting.required || there
                     autocomplete=if setting.secret { "new-password" } else { "off" }
-                    max_length=Some(2000)
+                    max_length=Some(8000)
                 />
             }
         })

@@ -155,3 +155,39 @@ async fn an_open_document_names_no_other_file() {
     let said = refused(&folder, &[("pattern", "p.ods")]).await;
     assert!(said.contains("not well-formed"), "{said}");
 }
+
+/// Written by Gnumeric 1.12 and by odfpy 1.4, as their names say.
+#[tokio::test]
+async fn files_that_other_programs_wrote_are_read() {
+    let files: [(&str, &[u8]); 3] = [
+        ("gnumeric.ods", include_bytes!("files/gnumeric.ods")),
+        ("gnumeric.xlsx", include_bytes!("files/gnumeric.xlsx")),
+        ("odfpy.ods", include_bytes!("files/odfpy.ods")),
+    ];
+    for (name, bytes) in files {
+        let folder = Folder::new();
+        folder.put(name, bytes);
+        let (workers, faults) = read(folder.open(&[]).as_ref()).await;
+        assert_eq!(lines(&faults), Vec::<String>::new(), "{name}");
+        let said: Vec<_> = workers
+            .iter()
+            .map(|one| {
+                let text = |attribute| one.text(attribute).unwrap_or_default();
+                let name = (text(Attribute::GivenName), text(Attribute::FamilyName));
+                (one.external_id.as_str(), name, text(Attribute::StartDate))
+            })
+            .collect();
+        let wanted = if name.starts_with("odfpy") {
+            [
+                ("8001", ("Réka", "Nagy & Söhne"), "2020-02-29"),
+                ("8002", ("Jo", "Li"), "2024-04-01"),
+            ]
+        } else {
+            [
+                ("9001", ("Åse", "Dahl"), "2019-05-13"),
+                ("9002", ("Bo", "Li"), "2020-01-01"),
+            ]
+        };
+        assert_eq!(said, wanted, "{name}");
+    }
+}
