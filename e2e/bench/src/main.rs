@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::report::Report;
 
+mod beside;
 mod chat;
 mod floor;
 mod http;
@@ -76,6 +77,8 @@ enum Part {
     Chat,
     /// 100,000 employees from an ERP, against the same rows in a bare table.
     Sync,
+    /// Pages while 100,000 employees are synchronized, against pages beside nothing.
+    Beside,
 }
 
 fn main() -> ExitCode {
@@ -141,6 +144,12 @@ async fn measure(run: &Run) -> Result<()> {
         sync::measure(&optimus, &dir, &mut report)
             .await
             .context("sync")?;
+    }
+    if wanted(Part::Beside) {
+        say("pages beside a sync …")?;
+        beside::measure(&optimus, &dir, &mut report)
+            .await
+            .context("pages beside a sync")?;
     }
     std::fs::write(&run.json, serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("writing {}", run.json.display()))?;

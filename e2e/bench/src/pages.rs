@@ -27,12 +27,6 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
     let server = optimus.serve(&["--demo"]).await?;
     let (cast, _) = optimus.run(&["demo", "cast", "--json"], "").await?;
     let cast: Vec<Value> = serde_json::from_str(&cast)?;
-    // What HR and superiors see besides would write into the audit log.
-    let ordinary = |member: &&Value| {
-        member["roles"]
-            .as_array()
-            .is_some_and(|roles| roles.len() == 1)
-    };
     let viewer = cast
         .iter()
         .rfind(ordinary)
@@ -76,8 +70,15 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
     server.stop().await
 }
 
+/// What HR and superiors see besides would write into the audit log.
+pub fn ordinary(member: &&Value) -> bool {
+    member["roles"]
+        .as_array()
+        .is_some_and(|roles| roles.len() == 1)
+}
+
 /// Signs in as a browser does and answers with the cookie.
-async fn sign_in(server: &Server, member: &Value) -> Result<String> {
+pub async fn sign_in(server: &Server, member: &Value) -> Result<String> {
     let text = |name: &str| {
         member[name]
             .as_str()

@@ -1,7 +1,12 @@
 //! 100,000 employees from a folder of CSV, by the command that an administrator runs; against the same rows in a
 //! bare table. The floor neither reads files nor correlates, decides, audits or numbers the org chart.
 
-use std::{fmt::Write as _, fs, path::Path, time::Instant};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Result, ensure};
 
@@ -39,8 +44,7 @@ type Row = [String; COLUMNS.len()];
 pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<()> {
     let folder = Folder::new(dir, "sync")?;
     let erp = folder.0.join("erp");
-    fs::create_dir_all(&erp)?;
-    fs::write(erp.join("units.csv"), units()?)?;
+    let Company { mut rows, .. } = Company::write(&erp)?;
     let optimus = Optimus::new(program, &folder.0);
     optimus.run(&["migrate"], "").await?;
     let at = format!("folder={}", erp.display());
@@ -49,8 +53,6 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
         .await?;
     let mut bare = Table::create(&folder.0.join("floor.sqlite")).await?;
 
-    let mut rows = people();
-    write(&erp, &rows)?;
     let first = sync(&optimus, " 100000 came,").await?;
     let began = Instant::now();
     bare.put(&rows).await?;
@@ -105,6 +107,34 @@ async fn sync(optimus: &Optimus<'_>, expected: &str) -> Result<Cost> {
     let (text, cost) = optimus.run(&["sync", "bench"], "").await?;
     ensure!(text.contains(expected), "not {expected:?}: {text}");
     Ok(cost)
+}
+
+/// The folder of a company, which another run finds changed.
+pub struct Company {
+    folder: PathBuf,
+    rows: Vec<Row>,
+}
+
+impl Company {
+    /// Makes the folder.
+    pub fn write(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("units.csv"), units()?)?;
+        let rows = people();
+        write(folder, &rows)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            rows,
+        })
+    }
+
+    /// Promotes one person of ten.
+    pub fn change_a_tenth(&mut self) -> Result<()> {
+        for row in self.rows.iter_mut().step_by(10) {
+            row[3].insert_str(0, "Senior ");
+        }
+        write(&self.folder, &self.rows)
+    }
 }
 
 /// Some seven levels of superiors with eight reports each.

@@ -192,6 +192,20 @@ pub(crate) async fn each(
     Ok(())
 }
 
+/// Has PostgreSQL count tables anew of which much was written. Until it comes to
+/// that by itself, it takes them for as small as they were and reads them whole
+/// for a few rows. SQLite needs no such thing.
+///
+/// # Errors
+/// [`DbErr`].
+pub(crate) async fn analyze(conn: &impl ConnectionTrait, tables: &[&str]) -> Result<(), DbErr> {
+    if conn.get_database_backend() == DatabaseBackend::Postgres {
+        let analyze = format!("ANALYZE {}", tables.join(", "));
+        conn.execute_unprepared(&analyze).await?;
+    }
+    Ok(())
+}
+
 /// ` FOR UPDATE` where rows are locked one by one; nothing in SQLite, where a
 /// writer has the whole file. The lock lets others refer to the row.
 pub(crate) fn for_update(conn: &impl ConnectionTrait) -> &'static str {

@@ -945,8 +945,9 @@ async fn settle_unresolved(
     source: SourceId,
     at: DateTime<Utc>,
 ) -> Result<Vec<EmployeeId>> {
-    let find =
-        "SELECT e.id FROM employees e WHERE (e.unit_ref IS NOT NULL OR e.manager_ref IS NOT NULL)
+    let find = "SELECT e.id FROM employees e WHERE e.id IN (
+            SELECT id FROM employees WHERE unit_ref IS NOT NULL
+            UNION SELECT id FROM employees WHERE manager_ref IS NOT NULL)
         AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id = $1)
         AND EXISTS (SELECT 1 FROM erp_records r WHERE r.employee_id = e.id AND r.source_id <> $1)";
     let rows = tx

@@ -45,6 +45,8 @@ use live::{Live, Standing, Work};
 const ALIVE: TimeDelta = TimeDelta::seconds(10);
 /// Runs in a list.
 const RUNS_LISTED: usize = 50;
+/// From so many steps on, and a tenth of the people, a database's idea of its tables is an old one.
+const MANY: u64 = 1_000;
 /// Steps in a page.
 const STEPS_PAGE: usize = 100;
 /// Most findings that are kept of a run; how many there were is in its totals.
@@ -532,6 +534,9 @@ impl Store {
         }
         let ended = Box::pin(self.apply_rest(viewer, &live, &mut work, watermark)).await;
         let (ended, moved) = self.unless_lost(run, ended)?;
+        if ended.steps >= MANY && ended.steps * 10 >= work.active {
+            db::analyze(self.db(), &["employees", "erp_records"]).await?;
+        }
         // What is kept of the plan is in the database; the chart needs the room.
         (work.plan, work.held) = Default::default();
         // Whoever sees the run done finds the chart that it made.

@@ -121,17 +121,17 @@ impl Store {
         self.name_managers(source, work).await?;
 
         let read = std::mem::take(&mut work.fresh);
-        let (mut known, mut new) = (Vec::new(), Vec::new());
         work.plan.reserve_exact(read.len());
-        for (external_id, fresh) in read {
-            match work.held.contains_key(&external_id) {
-                true => known.push(fresh),
-                false => new.push((external_id, fresh)),
-            }
-        }
+        let held = |id: &&String| work.held.contains_key(*id);
+        let known: Vec<_> = read.keys().filter(held).map(|id| read[id]).collect();
         for known in known.chunks(IN_MAX) {
-            self.differing(source, work, known).await?;
+            self.differing(source, work, known, &read).await?;
         }
+        let mut new = Vec::with_capacity(read.len() - known.len());
+        new.extend(
+            read.into_iter()
+                .filter(|(external_id, _)| !work.held.contains_key(external_id)),
+        );
         let gone = work.gone(present);
         let names = self.names(source, &gone).await?;
         for external_id in gone {
@@ -171,12 +171,13 @@ impl Store {
         Ok(exceeded)
     }
 
-    /// Finds the names of the superiors that were read: as they were read, else as they are shown.
+    /// Finds the names of the superiors of those who are new: as they were read, else as they are shown.
     async fn name_managers(&self, source: SourceId, work: &mut Work) -> Result<()> {
         let named: HashSet<&str> = work
             .fresh
-            .values()
-            .filter_map(|fresh| Some(work.referred(fresh.manager?)))
+            .iter()
+            .filter(|(external_id, _)| !work.held.contains_key(*external_id))
+            .filter_map(|(_, fresh)| Some(work.referred(fresh.manager?)))
             .collect();
         let mut names = HashMap::with_capacity(named.len());
         let mut unknown = Vec::new();
@@ -191,20 +192,43 @@ impl Store {
         Ok(())
     }
 
-    /// Plans the steps of some who say something else than before.
-    async fn differing(&self, source: SourceId, work: &mut Work, some: &[Fresh]) -> Result<()> {
+    /// Plans the steps of some who say something else than before, among all that were `read`.
+    async fn differing(
+        &self,
+        source: SourceId,
+        work: &mut Work,
+        some: &[Fresh],
+        read: &HashMap<String, Fresh>,
+    ) -> Result<()> {
         let some = some.iter().map(|fresh| Ok((work.worker(fresh)?, *fresh)));
         let mut some = some.collect::<Result<Vec<_>>>()?;
         let before = self
             .records(source, some.iter().map(|(worker, _)| worker))
             .await?;
         work.keep_unreadable(&mut some, &before)?;
-        let old = before.values().filter_map(|record| {
-            let manager = record.worker.manager.as_ref()?;
-            (!work.names.contains_key(manager)).then(|| manager.clone())
-        });
-        let unnamed: Vec<_> = HashSet::<String>::from_iter(old).into_iter().collect();
-        work.names.extend(self.names(source, &unnamed).await?);
+        // Of those who get another superior, both have to be told by name.
+        let mut unnamed: HashSet<&str> = HashSet::new();
+        for (worker, _) in &some {
+            let old = before.get(&worker.external_id);
+            let old = old.and_then(|record| record.worker.manager.as_deref());
+            let now = worker.manager.as_deref();
+            if old != now {
+                unnamed.extend(old.into_iter().chain(now));
+            }
+        }
+        let mut unknown = Vec::new();
+        let mut names = Vec::new();
+        for id in unnamed
+            .into_iter()
+            .filter(|id| !work.names.contains_key(*id))
+        {
+            match read.get(id) {
+                Some(fresh) => names.push((id.to_owned(), work.worker(fresh)?.name())),
+                None => unknown.push(id.to_owned()),
+            }
+        }
+        names.extend(self.names(source, &unknown).await?);
+        work.names.extend(names);
         for (worker, fresh) in some {
             let Some(held) = work.held.get(&worker.external_id) else {
                 continue;
