@@ -225,10 +225,11 @@ async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, u32, Origin),
 
 /// What brings the mapping of a source that has none of its own.
 fn bringer(source: &Source) -> String {
+    let kind = source_words::kind_label(&source.kind);
     match source.settings.get("preset").map(|name| name.trim()) {
         Some(name) if !name.is_empty() => erp_adapters::preset(&source.kind, name)
-            .map_or_else(|| name.to_owned(), |preset| preset.label),
-        _ => source_words::kind_label(&source.kind),
+            .map_or_else(|| format!("{kind}, {name}"), |preset| preset.label),
+        _ => kind,
     }
 }
 

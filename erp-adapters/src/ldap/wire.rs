@@ -482,8 +482,8 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Mes
             limit,
         });
     }
-    // Memory is taken as bytes come, not as they are announced.
-    let mut message = Vec::new();
+    // Beyond a usual entry, memory is taken as bytes come, not as they are announced.
+    let mut message = Vec::with_capacity(length.min(4 << 10));
     let mut rest = stream.take(length as u64);
     rest.read_to_end(&mut message).await.map_err(broken)?;
     if message.len() < length {

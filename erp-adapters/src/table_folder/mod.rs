@@ -40,7 +40,7 @@ use tokio::{sync::Mutex, time::sleep};
 use crate::{
     Access, ErpAdapter, Error, Page, Probe, Readable, Sample, Structure, WorkerIds,
     csv::{FILE_BYTES, read},
-    photo_folder::{Photos, photo},
+    photo_folder::{PHOTOS, Photos, photo},
     registry::{Kind, optional, setting},
     words::quote,
 };
@@ -62,7 +62,7 @@ use rows::{Loaded, names, pages};
 /// The kind `table`.
 pub(crate) const KIND: Kind = Kind {
     name: "table",
-    label: "CSV or Excel files",
+    label: "CSV or spreadsheets",
     help: "Reads tables of people (CSV, .xlsx, .ods), with whatever columns they have, from a folder of the server, and photos from its folder photos.",
     settings: &[
         setting(
@@ -370,6 +370,14 @@ impl ErpAdapter for TableFolder {
                     Readable::Reduced
                 },
                 note: format!("{} rows; columns: {}", grid.lines.len(), names(grid)),
+            });
+        }
+        let photos = loaded.photos.count();
+        if photos > 0 {
+            access.push(Access {
+                what: PHOTOS.to_owned(),
+                readable: Readable::Yes,
+                note: format!("{photos} there"),
             });
         }
         Ok(Probe {

@@ -34,7 +34,7 @@ pub(super) struct Loaded {
     /// Where each id stands that stands twice: the first place counts.
     twice: HashSet<(usize, usize)>,
     first: HashMap<String, String>,
-    photos: Photos,
+    pub(super) photos: Photos,
     /// The photo's file by the id of a person, where a column names it.
     photo_names: HashMap<String, String>,
 }
