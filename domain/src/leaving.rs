@@ -83,13 +83,8 @@ mod tests {
             leavers: percent,
             ..Limits::default()
         };
-        let mut counted = 0;
-        let mut out = 0;
-        for _ in 0..people {
-            out += u64::from(heard(None, &limits, counted, people) == State::Out);
-            counted += 1;
-        }
-        out
+        let leaves = |before: &u64| heard(None, &limits, *before, people) == State::Out;
+        (0..people).filter(leaves).count() as u64
     }
 
     #[test]

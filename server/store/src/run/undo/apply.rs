@@ -31,7 +31,6 @@ use crate::{
 
 impl Store {
     /// Writes a chunk; answers whether anybody has another place in the chart.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
     pub(super) async fn put_back(
         &self,
         viewer: &Viewer,
