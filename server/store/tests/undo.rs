@@ -800,7 +800,12 @@ async fn an_undo_over_the_limits_asks_before_it_writes() {
             .map(|one| (one.limit, one.count, one.of))
             .collect();
         assert_eq!(over, [(Limit::Leavers, 4, 5)]);
-        assert_eq!(preview.left.len(), 1, "{:?}", preview.left);
+        let whys: Vec<_> = preview.left.iter().map(|one| one.why.as_str()).collect();
+        assert_eq!(
+            whys,
+            ["presses", "in_use"],
+            "herself, and the unit that she is in"
+        );
         assert_eq!(
             (preview.left[0].employee, preview.left[0].why.as_str()),
             (ada.id(), "presses")

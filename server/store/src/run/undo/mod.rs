@@ -6,7 +6,7 @@
 //! so that one that broke off is gone on with by the next. Own values are never
 //! touched. Sign-ins that a leaver's run ended stay ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::{
     Action, Attribute, EmployeeId, RunId, Viewer,
@@ -27,7 +27,7 @@ mod plan;
 mod spared;
 mod units;
 
-use units::units;
+use units::{needed, units};
 
 /// Most steps, and most things left as they are, that a preview tells.
 const PREVIEWED: usize = 200;
@@ -153,6 +153,7 @@ impl Store {
         };
         let mut at = At::default();
         let mut places = HashMap::new();
+        let mut going = HashSet::new();
         while !matches!(at, At::End) {
             let (undone, next) = self
                 .chunk(&tx, &scope, &at, &mut places, self.now())
@@ -161,6 +162,7 @@ impl Store {
             tally.renamed += undone.renamed;
             count_losses(&mut tally.attributes, &undone.steps);
             undone.count(&mut preview.totals);
+            going.extend(undone.joiners.iter().map(|(id, ..)| id.0));
             preview.steps_in_all += undone.steps.len() as u64;
             preview.left_in_all += undone.left.len() as u64;
             let room = PREVIEWED - preview.steps.len();
@@ -168,14 +170,19 @@ impl Store {
             let room = PREVIEWED.saturating_sub(preview.left.len());
             preview.left.extend(undone.left.into_iter().take(room));
         }
-        for unit in units(&tx, scope.undone).await? {
-            match unit.now == unit.became {
-                true => preview.units += 1,
-                false => {
-                    preview.left_in_all += 1;
-                    preview.left.push(unit.left("changed_since"));
+        let units = units(&tx, scope.undone).await?;
+        let needed = needed(&tx, &units, &places, &going).await?;
+        for unit in units {
+            let why = match (unit.now == unit.became, needed.contains(&unit.id)) {
+                (true, false) => {
+                    preview.units += 1;
+                    continue;
                 }
-            }
+                (true, true) => "in_use",
+                (false, _) => "changed_since",
+            };
+            preview.left_in_all += 1;
+            preview.left.push(unit.left(why));
         }
         tx.rollback().await?;
         tally.totals = preview.totals;

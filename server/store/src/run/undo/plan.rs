@@ -314,8 +314,11 @@ async fn undo_entries(
             continue;
         };
         let name = card.display_name.clone();
-        if let Some(why) = scope.spared.why(employee).filter(|_| !entry.was.active) {
-            undone.left.push(NotUndone::person(name, employee, why));
+        if let Some(why) = scope.spared.why(employee) {
+            // Told once, however often the run touched them.
+            if !entry.was.active {
+                undone.left.push(NotUndone::person(name, employee, why));
+            }
             continue;
         }
         let mut kept: Vec<Attribute> = Vec::new();

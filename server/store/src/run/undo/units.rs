@@ -1,11 +1,16 @@
 //! The units that a run wrote.
 
+use std::collections::{HashMap, HashSet};
+
 use domain::{RunId, UnitId};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use uuid::Uuid;
 
 use super::NotUndone;
-use crate::{Result, db, run::journal::UnitThen};
+use crate::{
+    Result, db,
+    run::{apply::Place, journal::UnitThen},
+};
 
 /// A unit that the run wrote.
 pub(super) struct UnitRow {
@@ -108,6 +113,39 @@ impl UnitRow {
             why: why.into(),
         }
     }
+}
+
+/// The units that came with the run and that somebody will be in all the same,
+/// once everybody is at these places and those who go are gone.
+pub(super) async fn needed(
+    tx: &DatabaseTransaction,
+    units: &[UnitRow],
+    places: &HashMap<Uuid, Place>,
+    going: &HashSet<Uuid>,
+) -> Result<HashSet<UnitId>> {
+    let new: HashSet<UnitId> = units
+        .iter()
+        .filter(|unit| unit.was.is_none())
+        .map(|unit| unit.id)
+        .collect();
+    let mut needed = HashSet::new();
+    if new.is_empty() {
+        return Ok(needed);
+    }
+    let ask = "SELECT id, unit_id FROM employees WHERE active AND unit_id IS NOT NULL";
+    db::each(tx, db::sql(tx, ask, []), |row| {
+        let id: Uuid = row.try_get_by_index(0)?;
+        let unit = match places.get(&id) {
+            Some(place) if !place.active => None,
+            Some(place) => place.unit,
+            None => Some(row.try_get_by_index(1)?),
+        };
+        let unit = unit.map(UnitId).filter(|unit| new.contains(unit));
+        needed.extend(unit.filter(|_| !going.contains(&id)));
+        Ok(())
+    })
+    .await?;
+    Ok(needed)
 }
 
 /// Whether somebody who works here is in a unit.
