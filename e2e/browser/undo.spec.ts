@@ -96,7 +96,7 @@ test('where a value came from, and the profile on a day', async ({ page, another
     const field = page.getByLabel('Day', { exact: true });
     await expect(field).toHaveAttribute('aria-invalid', 'true');
     await expect(page.getByRole('main')).toContainText('Choose a day such as 2026-03-01.');
-    await expect(page.getByRole('main')).toContainText('Choose a value or a day');
+    await expect(page.getByRole('main')).toContainText('There is no such day');
     await axe(page);
     await shots(page, 'people-history-wrong-day');
   });
@@ -135,7 +135,7 @@ test('a run is undone from its page, but for what something newer touched', asyn
     await expect(page.getByRole('row', { name: /Clara Bianchi/ })).toHaveCount(0);
     const stays = card(page, 'What stays as it is');
     await expect(stays).toContainText('Clara Bianchi');
-    await expect(stays).toContainText('job title stays: something newer has changed it.');
+    await expect(stays).toContainText('Job title stays: something newer has changed it.');
     await axe(page);
     await shots(page, 'console-undo-preview');
   });
@@ -146,7 +146,7 @@ test('a run is undone from its page, but for what something newer touched', asyn
     expect(await phases(page)).toEqual(['Compare with now', 'Check limits', 'Put back', 'Units and chart']);
     await expect(page.getByRole('main')).toContainText('1 of 1 step undone');
     await expect(page.getByRole('row', { name: /Ivo Petrov/ })).toContainText('Undone');
-    await expect(card(page, 'What stays as it is')).toContainText('job title stays: something newer has changed it.');
+    await expect(card(page, 'What stays as it is')).toContainText('Job title stays: something newer has changed it.');
     await axe(page);
     await shots(page, 'console-undo-done');
     await page.getByRole('link', { name: 'The run that it undoes' }).click();
@@ -182,7 +182,8 @@ test('undoing the first load asks, and whoever lets it go on is not locked out',
     await expect(page.getByRole('main')).toContainText('people would leave at once. The limit for one run is 10 %.');
     const stays = card(page, 'What stays as it is');
     await expect(stays).toContainText(admin.name);
-    await expect(stays).toContainText('they pressed the button, and an undo locks out nobody who does');
+    await expect(stays).toContainText('The unit stays: somebody is in it.');
+    await expect(stays).toContainText('Stays: they pressed the button, and an undo locks out nobody who does.');
     await axe(page);
     await shots(page, 'console-undo-first-preview');
   });
@@ -206,6 +207,7 @@ test('undoing the first load asks, and whoever lets it go on is not locked out',
     await page.getByRole('button', { name: /^Let \d+ leave$/ }).click();
     await expect(heading(page)).toContainText('Undo done');
     await expect(card(page, 'What stays as it is')).toContainText(admin.name);
+    await expect(card(page, 'What stays as it is')).toContainText('The unit stays: somebody is in it.');
     await axe(page);
     await shots(page, 'console-undo-first-done');
     await page.goto(`/people/${admin.employee_id}`);

@@ -327,7 +327,10 @@ pub(crate) fn finding(named: &NamedFinding) -> (&'static str, String) {
         ),
         Finding::MissingManager { reference, .. } => (
             "Missing manager",
-            format!("{who} reports to “{reference}”, who is not here."),
+            match people.as_slice() {
+                [who, above] => format!("{who} reports to {above}, who has left."),
+                _ => format!("{who} reports to “{reference}”, who is not here."),
+            },
         ),
         Finding::VacantManager { post, above, .. } => {
             let who = people.first().copied().unwrap_or("Somebody");

@@ -87,6 +87,13 @@ pub async fn show(
             };
             let (about_value, about_day) = (here.clone(), here.clone());
             let nothing = past.is_none() && then.is_none();
+            let (empty, how) = match wrong_day {
+                true => ("There is no such day", "Choose a day such as 2026-03-01."),
+                false => (
+                    "Choose a value or a day",
+                    "A value shows all its changes; a day shows the profile as it was when that day ended.",
+                ),
+            };
             view! {
                 <div class="page">
                     <Crumbs crumbs=vec![
@@ -107,8 +114,8 @@ pub async fn show(
                                     view! {
                                         <EmptyState
                                             glyph=Glyph::Clock
-                                            title="Choose a value or a day"
-                                            sentence="A value shows all its changes; a day shows the profile as it was when that day ended."
+                                            title=empty
+                                            sentence=how
                                         />
                                     }
                                 })}

@@ -487,8 +487,8 @@ fn plan(
     );
     let title = if run.undoes.is_some() {
         match run.phase {
-            Phase::Done => "What came back",
-            _ => "What comes back",
+            Phase::Done => "What it changed",
+            _ => "What it changes",
         }
     } else if run.phase == Phase::Done && !run.dry_run {
         "What was done"

@@ -76,7 +76,7 @@ pub async fn show(
             } else {
                 view! {
                     <Table
-                        caption="What would come back"
+                        caption="What would change"
                         class="plan"
                         columns=vec![
                             Column::new("Step"),
@@ -121,7 +121,7 @@ pub async fn show(
                     <div class="columns">
                         <section aria-labelledby="back">
                             <div class="toolbar">
-                                <h2 id="back">"What would come back"</h2>
+                                <h2 id="back">"What would change"</h2>
                             </div>
                             {list}
                         </section>
@@ -154,13 +154,13 @@ fn asks(preview: &UndoPreview) -> Option<AnyView> {
 
 fn figures(preview: &UndoPreview) -> AnyView {
     let totals = preview.totals;
+    let left = figure(preview.left_in_all);
     let figures = [
         ("Come back", totals.returners),
         ("Go again", totals.leavers),
         ("Move back", totals.movers),
         ("Get values back", totals.changed),
         ("Units", preview.units),
-        ("Left as they are", preview.left_in_all),
     ]
     .map(|(label, count)| view! { <Fact label=label>{figure(count)}</Fact> })
     .into_iter()
@@ -173,7 +173,9 @@ fn figures(preview: &UndoPreview) -> AnyView {
         .collect::<Vec<_>>();
     view! {
         <Card title="In figures" id="figures">
-            <Facts one=true>{figures} {beside}</Facts>
+            <Facts one=true>
+                {figures} {beside} <Fact label="Left as it is">{left}</Fact>
+            </Facts>
         </Card>
     }
     .into_any()

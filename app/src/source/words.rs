@@ -454,10 +454,10 @@ pub(super) fn not_undone(left: &NotUndone) -> String {
         .collect();
     match left.why.as_str() {
         "presses" => {
-            return "stays: they pressed the button, and an undo locks out nobody who does.".into();
+            return "Stays: they pressed the button, and an undo locks out nobody who does.".into();
         }
         "last_administrator" => {
-            return "stays: without them nobody could administer the portal.".into();
+            return "Stays: without them nobody could administer the portal.".into();
         }
         _ => {}
     }
@@ -474,7 +474,7 @@ pub(super) fn not_undone(left: &NotUndone) -> String {
         "changed_since" => "it was changed since",
         _ => "something newer has changed it",
     };
-    format!("{what}: {why}.")
+    sentence(&format!("{what}: {why}"))
 }
 
 /// A vacant post's name and what it means.
