@@ -258,6 +258,14 @@ impl Approver {
 pub struct Corrections {
     /// Counts up with every set; 0 before the first.
     pub version: u32,
+    /// What it says.
+    #[serde(flatten)]
+    pub approvers: Approvers,
+}
+
+/// Who decides about corrections.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Approvers {
     /// Who decides about attributes that are not named.
     pub otherwise: Approver,
     /// Whether superiors by dotted line decide where superiors do.
@@ -273,8 +281,13 @@ impl Corrections {
     /// see is decided by HR or by nobody, whatever holds for the others.
     #[must_use]
     pub fn approver(&self, attribute: Attribute) -> Approver {
-        let named = self.attributes.get(&attribute).copied();
-        match named.unwrap_or(self.otherwise) {
+        let Approvers {
+            otherwise,
+            attributes,
+            ..
+        } = &self.approvers;
+        let named = attributes.get(&attribute).copied();
+        match named.unwrap_or(*otherwise) {
             Approver::Nobody => Approver::Nobody,
             _ if attribute.spec().audience == Audience::HrAndSelf => Approver::HrOfUnit,
             approver => approver,
@@ -286,13 +299,8 @@ impl Corrections {
     /// # Errors
     /// [`Violation::Unknown`] for an attribute that cannot be corrected, and for a
     /// superior who would decide about what superiors may not see.
-    pub fn succeed(
-        &self,
-        otherwise: Approver,
-        dotted: bool,
-        attributes: BTreeMap<Attribute, Approver>,
-    ) -> Result<Self, Violation> {
-        for (attribute, approver) in &attributes {
+    pub fn succeed(&self, approvers: Approvers) -> Result<Self, Violation> {
+        for (attribute, approver) in &approvers.attributes {
             let wrong = |value: &str, allowed: &str| Violation::Unknown {
                 field: attribute.name().into(),
                 value: value.into(),
@@ -312,9 +320,7 @@ impl Corrections {
         }
         Ok(Self {
             version: self.version + 1,
-            otherwise,
-            dotted,
-            attributes,
+            approvers,
         })
     }
 }
@@ -413,19 +419,19 @@ mod tests {
 
     #[test]
     fn what_superiors_may_not_see_they_do_not_decide() {
-        let policy = Corrections {
+        let chain = |attributes| Approvers {
             otherwise: Approver::Chain,
-            ..Corrections::default()
+            dotted: false,
+            attributes,
+        };
+        let policy = Corrections {
+            version: 0,
+            approvers: chain(BTreeMap::new()),
         };
         assert_eq!(policy.approver(Attribute::BirthDate), Approver::HrOfUnit);
         assert_eq!(policy.approver(Attribute::Title), Approver::Chain);
-        let set = |approver| {
-            policy.succeed(
-                Approver::Chain,
-                false,
-                BTreeMap::from([(Attribute::BirthDate, approver)]),
-            )
-        };
+        let set =
+            |approver| policy.succeed(chain(BTreeMap::from([(Attribute::BirthDate, approver)])));
         for approver in [Approver::Manager, Approver::Chain] {
             assert!(matches!(set(approver), Err(Violation::Unknown { .. })));
         }
@@ -433,7 +439,7 @@ mod tests {
         assert_eq!(next.version, 1);
         assert_eq!(next.approver(Attribute::BirthDate), Approver::Nobody);
         let only = |attribute| BTreeMap::from([(attribute, Approver::Manager)]);
-        let set = |attribute| policy.succeed(Approver::Chain, false, only(attribute));
+        let set = |attribute| policy.succeed(chain(only(attribute)));
         assert!(set(Attribute::Manager).is_ok());
         for attribute in [Attribute::Photos, Attribute::Active] {
             assert!(set(attribute).is_err(), "no value to type");
@@ -458,9 +464,11 @@ mod tests {
     fn the_policy_is_kept_as_json() {
         let policy = Corrections {
             version: 3,
-            otherwise: Approver::HrOfUnit,
-            dotted: true,
-            attributes: BTreeMap::from([(Attribute::Title, Approver::Manager)]),
+            approvers: Approvers {
+                otherwise: Approver::HrOfUnit,
+                dotted: true,
+                attributes: BTreeMap::from([(Attribute::Title, Approver::Manager)]),
+            },
         };
         let text = serde_json::to_string(&policy).unwrap();
         assert_eq!(
@@ -470,6 +478,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Corrections>(&text).unwrap(), policy);
         // As it was kept before superiors by dotted line could decide.
         let before = r#"{"version":1,"otherwise":"chain"}"#;
-        assert!(!serde_json::from_str::<Corrections>(before).unwrap().dotted);
+        assert!(
+            !serde_json::from_str::<Corrections>(before)
+                .unwrap()
+                .approvers
+                .dotted
+        );
     }
 }

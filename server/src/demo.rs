@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use domain::{
     Attribute, EmployeeId, Role, Roles, UnitId, Viewer,
-    review::{Notice, OversightRule, When},
-    sourcing::{Rule, Strength},
+    review::{Notice, Oversight, OversightRule, When},
+    sourcing::{Rule, Rules, Strength},
 };
 use erp_adapters::Guard;
 use serde::Serialize;
@@ -277,7 +277,7 @@ const RULES: [(Attribute, Strength); 9] = [
 
 async fn set_policies(store: &Store, people: &People) -> anyhow::Result<()> {
     let jonas = people.viewer("jonas.vestergaard")?;
-    if store.attribute_rules(&jonas).await?.version == 0 {
+    if store.policy::<Rules>(&jonas).await?.version == 0 {
         let rule = |(attribute, strength)| Rule {
             id: 0,
             attribute,
@@ -289,10 +289,10 @@ async fn set_policies(store: &Store, people: &People) -> anyhow::Result<()> {
         };
         let note = "Names and mail come from HR; the rest is people's own to say.";
         store
-            .set_attribute_rules(&jonas, 0, RULES.map(rule).into(), note)
+            .set_policy::<Rules>(&jonas, 0, RULES.map(rule).into(), note)
             .await?;
     }
-    if store.oversight(&jonas).await?.version == 0 {
+    if store.policy::<Oversight>(&jonas).await?.version == 0 {
         let rule = OversightRule {
             unit: None,
             on: true,
@@ -305,7 +305,9 @@ async fn set_policies(store: &Store, people: &People) -> anyhow::Result<()> {
             delegates: false,
         };
         let note = "Superiors may read for a reason, for a week, and people are told at once.";
-        store.set_oversight(&jonas, 0, vec![rule], note).await?;
+        store
+            .set_policy::<Oversight>(&jonas, 0, vec![rule], note)
+            .await?;
     }
     Ok(())
 }

@@ -123,9 +123,10 @@ fn correction(
         serde_json::from_value::<domain::Value>(value)
             .map_or_else(|_| "nothing".to_owned(), |value| format!("“{value}”"))
     };
-    // Private values are not in the log.
+    // Private values are not in the log, and the id of a superior says nothing in a sentence.
     let change = detail
         .get("to")
+        .filter(|_| text(detail, "attribute") != Some(Attribute::Manager.name()))
         .map(|_| format!("{} to {}", side("from"), side("to")));
     let with = |words: Option<String>| {
         let parts: Vec<_> = change.clone().into_iter().chain(words).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use domain::{
     Attribute, Audience, Violation,
-    correction::{Approver, Corrections, can_be_said},
+    correction::{Approver, Approvers, Corrections, can_be_said},
     policy::Kind,
 };
 use leptos::prelude::*;
@@ -43,7 +43,11 @@ fn choices(of: &[Approver]) -> Vec<Choice> {
 /// `GET /console/corrections`
 pub async fn show(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
-    let policy = visit.portal.store.corrections_policy(&visit.viewer).await?;
+    let policy = visit
+        .portal
+        .store
+        .policy::<Corrections>(&visit.viewer)
+        .await?;
     let kept = visit.flash.kept(PAGE);
     visit
         .page("Corrections", Door::Rules, move || {
@@ -53,7 +57,7 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
                 .filter(|attribute| can_be_said(*attribute))
                 .map(|attribute| row(attribute, &policy, &kept))
                 .collect_view();
-            let otherwise = kept.value("otherwise", policy.otherwise.name());
+            let otherwise = kept.value("otherwise", policy.approvers.otherwise.name());
             let set = view! {
                 <span class="row push">
                     <Button text="Set policy" look=Look::Primary />
@@ -83,7 +87,7 @@ pub async fn show(visit: Visit) -> Result<Response, AppError> {
                                 <Check
                                     label="Superiors by dotted line decide as well"
                                     name="dotted"
-                                    checked=kept.checked("dotted", policy.dotted)
+                                    checked=kept.checked("dotted", policy.approvers.dotted)
                                     help="Where a superior decides. Who stands in for somebody decides in that time too."
                                 />
                                 <Field
@@ -114,7 +118,7 @@ fn row(attribute: Attribute, policy: &Corrections, kept: &Kept) -> AnyView {
     let name = attribute.name();
     let label = words::attribute(attribute);
     let private = attribute.spec().audience == Audience::HrAndSelf;
-    let set = policy.attributes.get(&attribute);
+    let set = policy.approvers.attributes.get(&attribute);
     let selected = kept.value(name, set.map_or(AS_OTHERS, |approver| approver.name()));
     let mut offered = vec![Choice::new(AS_OTHERS, "As above")];
     offered.extend(choices(if private {
@@ -153,9 +157,7 @@ fn named(field: &str, name: &str) -> Result<Approver, Violation> {
     })
 }
 
-type Said = (u32, Approver, bool, BTreeMap<Attribute, Approver>);
-
-fn parse(posted: &Posted) -> Result<Said, Violation> {
+fn parse(posted: &Posted) -> Result<(u32, Approvers), Violation> {
     let read = posted.parse("version", "a version")?;
     let otherwise = named("otherwise", posted.get("otherwise"))?;
     let mut attributes = BTreeMap::new();
@@ -167,7 +169,12 @@ fn parse(posted: &Posted) -> Result<Said, Violation> {
             }
         }
     }
-    Ok((read, otherwise, posted.ticked("dotted"), attributes))
+    let approvers = Approvers {
+        otherwise,
+        dotted: posted.ticked("dotted"),
+        attributes,
+    };
+    Ok((read, approvers))
 }
 
 /// `POST /console/corrections`
@@ -175,10 +182,10 @@ pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
     let result = match parse(&posted) {
-        Ok((read, otherwise, dotted, attributes)) => {
+        Ok((read, approvers)) => {
             let note = posted.get("note");
             store
-                .set_corrections_policy(&visit.viewer, read, otherwise, dotted, attributes, note)
+                .set_policy::<Corrections>(&visit.viewer, read, approvers, note)
                 .await
         }
         Err(violation) => Err(violation.into()),

@@ -52,7 +52,7 @@ fn told<T>(
 pub async fn rules(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let history = store.attribute_rules_history(&visit.viewer).await?;
+    let history = store.policy_history::<Rules>(&visit.viewer).await?;
     let units = store.units(&visit.viewer).await?;
     let sources = store.sources(&visit.viewer).await?;
     let reader = visit.reader;
@@ -85,7 +85,7 @@ fn rule_lines(rules: &Rules, units: &[UnitInfo], sources: &[Source]) -> Vec<Stri
 pub async fn oversight(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let history = store.oversight_history(&visit.viewer).await?;
+    let history = store.policy_history::<Oversight>(&visit.viewer).await?;
     let units = store.units(&visit.viewer).await?;
     let reader = visit.reader;
     let lines = |oversight: &Oversight| {
@@ -118,7 +118,7 @@ pub async fn oversight(visit: Visit) -> Result<Response, AppError> {
 pub async fn priority(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let history = store.source_priority_history(&visit.viewer).await?;
+    let history = store.policy_history::<Priority>(&visit.viewer).await?;
     let sources = store.source_names(&visit.viewer).await?;
     let reader = visit.reader;
     let lines = |priority: &Priority| priority_words::lines(priority, &sources);
@@ -133,15 +133,20 @@ pub async fn priority(visit: Visit) -> Result<Response, AppError> {
 pub async fn corrections(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let history = store.corrections_policy_history(&visit.viewer).await?;
+    let history = store.policy_history::<Corrections>(&visit.viewer).await?;
     let reader = visit.reader;
     let lines = |policy: &Corrections| {
-        let named = policy.attributes.iter().map(|(attribute, approver)| {
-            let name = words::attribute(*attribute);
-            format!("{name}: {}", correction_words::approver(*approver))
-        });
-        let otherwise = correction_words::approver(policy.otherwise);
+        let named = policy
+            .approvers
+            .attributes
+            .iter()
+            .map(|(attribute, approver)| {
+                let name = words::attribute(*attribute);
+                format!("{name}: {}", correction_words::approver(*approver))
+            });
+        let otherwise = correction_words::approver(policy.approvers.otherwise);
         let dotted = policy
+            .approvers
             .dotted
             .then_some("Where a superior decides, one by dotted line does as well");
         named

@@ -82,7 +82,7 @@ pub(super) const fn notice(notice: Notice) -> &'static str {
 pub async fn show(visit: Visit, Query(chosen): Query<Chosen>) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let oversight = store.oversight(&visit.viewer).await?;
+    let oversight = store.policy::<Oversight>(&visit.viewer).await?;
     let units = store.units(&visit.viewer).await?;
     let kept = visit.flash.kept(PAGE);
     visit
@@ -338,7 +338,7 @@ pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
     let store = &visit.portal.store;
     let removed = posted.get("act") == "remove";
     let replaces = posted.get("replaces").to_owned();
-    let mut rules = store.oversight(&visit.viewer).await?.rules;
+    let mut rules = store.policy::<Oversight>(&visit.viewer).await?.rules;
     rules.retain(|rule| replaces.is_empty() || key(rule) != replaces);
     let rule = if removed {
         Ok(())
@@ -348,7 +348,7 @@ pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
     let result = match (posted.parse::<u32>("version", "a version"), rule) {
         (Ok(read), Ok(())) => {
             store
-                .set_oversight(&visit.viewer, read, rules, posted.get("note"))
+                .set_policy::<Oversight>(&visit.viewer, read, rules, posted.get("note"))
                 .await
         }
         (Err(violation), _) | (_, Err(violation)) => Err(violation.into()),

@@ -66,7 +66,7 @@ fn in_order(priority: &Priority, sources: &[Named]) -> Vec<SourceId> {
 pub async fn show(visit: Visit) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let priority = store.source_priority(&visit.viewer).await?;
+    let priority = store.policy::<Priority>(&visit.viewer).await?;
     let sources = store.source_names(&visit.viewer).await?;
     let kept = visit.flash.kept(PAGE);
     visit
@@ -215,11 +215,16 @@ fn parse(posted: &Posted, before: &Priority) -> Result<Parsed, Violation> {
 pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let before = store.source_priority(&visit.viewer).await?;
+    let before = store.policy::<Priority>(&visit.viewer).await?;
     let result = match parse(&posted, &before) {
         Ok((read, order, attributes)) => {
             store
-                .set_source_priority(&visit.viewer, read, order, attributes, posted.get("note"))
+                .set_policy::<Priority>(
+                    &visit.viewer,
+                    read,
+                    (order, attributes),
+                    posted.get("note"),
+                )
                 .await
         }
         Err(violation) => Err(violation.into()),

@@ -114,7 +114,7 @@ impl Chosen {
 pub async fn show(visit: Visit, Query(chosen): Query<Chosen>) -> Result<Response, AppError> {
     admitted(&visit)?;
     let store = &visit.portal.store;
-    let rules = store.attribute_rules(&visit.viewer).await?;
+    let rules = store.policy::<Rules>(&visit.viewer).await?;
     let units = store.units(&visit.viewer).await?;
     let sources = store.sources(&visit.viewer).await?;
     let people = store.chart().chart.len() as u64;
@@ -129,7 +129,7 @@ pub async fn show(visit: Visit, Query(chosen): Query<Chosen>) -> Result<Response
             Err(error) => return Err(error.into()),
         },
     };
-    let history = store.attribute_rules_history(&visit.viewer).await?;
+    let history = store.policy_history::<Rules>(&visit.viewer).await?;
     let since = history
         .into_iter()
         .next()
@@ -526,14 +526,14 @@ pub async fn set(visit: Visit, posted: Posted) -> Result<Response, AppError> {
         &chosen.rule
     };
     let form = format!("{PAGE}?rule={}", words::percent(rule));
-    let rules = store.attribute_rules(&visit.viewer).await?;
+    let rules = store.policy::<Rules>(&visit.viewer).await?;
     let result = match (
         posted.parse::<u32>("version", "a version"),
         chosen.among(&rules, removed),
     ) {
         (Ok(read), Ok(all)) => {
             store
-                .set_attribute_rules(&visit.viewer, read, all, &chosen.note)
+                .set_policy::<Rules>(&visit.viewer, read, all, &chosen.note)
                 .await
         }
         (Err(violation), _) | (_, Err(violation)) => Err(violation.into()),

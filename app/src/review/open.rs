@@ -3,7 +3,7 @@
 use axum::{extract::Query, response::Response};
 use domain::{
     EmployeeId,
-    review::{Notice, OversightRule},
+    review::{Notice, Oversight, OversightRule},
     text::fold,
 };
 use leptos::prelude::*;
@@ -55,7 +55,7 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
             .await;
     };
     let units = store.chart().chart.units_of(person.id).to_vec();
-    let oversight = store.oversight(&visit.viewer).await?;
+    let oversight = store.policy::<Oversight>(&visit.viewer).await?;
     let rule = oversight.in_force(&units).cloned();
     let kept = visit.flash.kept("/reviews");
     visit

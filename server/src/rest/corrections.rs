@@ -4,19 +4,17 @@ use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use domain::{
     Attribute, CorrectionId, Violation,
-    correction::{Approver, Corrections},
+    correction::{Approver, Approvers, Corrections},
     policy::Kind,
 };
 use serde::{Deserialize, Serialize};
-use store::{
-    correction::{Correction as Kept, Of, Trouble},
-    policy::HistoryEntry,
-};
+use store::correction::{Correction as Kept, Of, Trouble};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
     Answer, Caller, Id, Input, Made, Params, made,
+    policies::{Former, InForce, RollBack, history, roll_back},
     shapes::{List, Person},
 };
 use crate::http::Server;
@@ -259,16 +257,14 @@ pub struct Policy {
 }
 
 impl From<Corrections> for Policy {
-    fn from(kept: Corrections) -> Self {
+    fn from(Corrections { version, approvers }: Corrections) -> Self {
+        let named =
+            |(attribute, approver): (Attribute, Approver)| (attribute.name(), approver.name());
         Self {
-            version: kept.version,
-            otherwise: kept.otherwise.name(),
-            dotted: kept.dotted,
-            attributes: kept
-                .attributes
-                .into_iter()
-                .map(|(attribute, approver)| (attribute.name(), approver.name()))
-                .collect(),
+            version,
+            otherwise: approvers.otherwise.name(),
+            dotted: approvers.dotted,
+            attributes: approvers.attributes.into_iter().map(named).collect(),
         }
     }
 }
@@ -276,7 +272,7 @@ impl From<Corrections> for Policy {
 /// The corrections policy in force.
 #[utoipa::path(get, path = "/policies/corrections", tag = "policies", responses((status = 200, body = Policy)))]
 pub async fn policy(State(server): State<Server>, Caller { viewer }: Caller) -> Answer<Policy> {
-    let policy = server.portal.store.corrections_policy(&viewer).await?;
+    let policy = server.portal.store.policy::<Corrections>(&viewer).await?;
     Ok(Json(policy.into()))
 }
 
@@ -322,67 +318,35 @@ pub async fn set_policy(
     let policy = server
         .portal
         .store
-        .set_corrections_policy(
+        .set_policy::<Corrections>(
             &viewer,
             set.version,
-            otherwise,
-            set.dotted,
-            attributes,
+            Approvers {
+                otherwise,
+                dotted: set.dotted,
+                attributes,
+            },
             &set.note,
         )
         .await?;
     Ok(Json(policy.into()))
 }
 
-/// A former version, and who set it when and why.
-#[derive(Serialize, ToSchema)]
-pub struct FormerPolicy {
-    #[serde(flatten)]
-    policy: Policy,
-    set_by: Option<Uuid>,
-    set_by_name: Option<String>,
-    set_at: DateTime<Utc>,
-    note: String,
-}
-
-impl From<HistoryEntry<Corrections>> for FormerPolicy {
-    fn from(entry: HistoryEntry<Corrections>) -> Self {
-        Self {
-            policy: entry.version.body.into(),
-            set_by: entry.version.set_by.map(|id| id.0),
-            set_by_name: entry.set_by_name,
-            set_at: entry.version.set_at,
-            note: entry.version.note,
-        }
-    }
-}
-
 /// Every version of the corrections policy, newest first.
-#[utoipa::path(get, path = "/policies/corrections/versions", tag = "policies", responses((status = 200, body = List<FormerPolicy>)))]
+#[utoipa::path(get, path = "/policies/corrections/versions", tag = "policies", responses((status = 200, body = List<Former<Policy>>)))]
 pub async fn policy_history(
     State(server): State<Server>,
     Caller { viewer }: Caller,
-) -> Answer<List<FormerPolicy>> {
-    let history = server
-        .portal
-        .store
-        .corrections_policy_history(&viewer)
-        .await?;
-    Ok(Json(List::whole(history)))
+) -> Answer<List<Former<Policy>>> {
+    history::<Corrections, _>(&server, &viewer).await
 }
 
 /// Sets a former version of the corrections policy anew, as a version of its own.
-#[utoipa::path(post, path = "/policies/corrections/rollbacks", tag = "policies", request_body = super::policies::RollBack, responses((status = 200, body = super::policies::InForce)))]
+#[utoipa::path(post, path = "/policies/corrections/rollbacks", tag = "policies", request_body = RollBack, responses((status = 200, body = InForce)))]
 pub async fn roll_policy_back(
     State(server): State<Server>,
     Caller { viewer }: Caller,
-    Input(back): Input<super::policies::RollBack>,
-) -> Answer<super::policies::InForce> {
-    let (read, to) = (back.version, back.to);
-    let version = server
-        .portal
-        .store
-        .roll_back(&viewer, Kind::Corrections, read, to, &back.note)
-        .await?;
-    Ok(Json(super::policies::InForce { version }))
+    Input(back): Input<RollBack>,
+) -> Answer<InForce> {
+    roll_back(&server, &viewer, Kind::Corrections, back).await
 }

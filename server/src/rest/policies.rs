@@ -1,13 +1,13 @@
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use domain::{
-    Attribute, SourceId, UnitId, Violation,
+    Attribute, SourceId, UnitId, Viewer, Violation,
     policy::Kind,
-    review::{Notice, OversightRule, When},
-    sourcing::{Rule, Strength},
+    review::{Notice, Oversight as KeptOversight, OversightRule, When},
+    sourcing::{Rule, Rules as KeptRules, Strength},
 };
 use serde::{Deserialize, Serialize};
-use store::policy::{HistoryEntry, Preview as Outcome, PreviewChange};
+use store::policy::{HistoryEntry, Policy, Preview as Outcome, PreviewChange};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -101,8 +101,8 @@ pub struct Rules {
     rules: Vec<RuleShape>,
 }
 
-impl From<domain::sourcing::Rules> for Rules {
-    fn from(kept: domain::sourcing::Rules) -> Self {
+impl From<KeptRules> for Rules {
+    fn from(kept: KeptRules) -> Self {
         Self {
             version: kept.version,
             rules: kept.rules.into_iter().map(Into::into).collect(),
@@ -124,7 +124,7 @@ pub struct SetRules {
 /// The sourcing rules in force.
 #[utoipa::path(get, path = "/policies/attribute-rules", tag = "policies", responses((status = 200, body = Rules)))]
 pub async fn rules(State(server): State<Server>, Caller { viewer }: Caller) -> Answer<Rules> {
-    let rules = server.portal.store.attribute_rules(&viewer).await?;
+    let rules = server.portal.store.policy::<KeptRules>(&viewer).await?;
     Ok(Json(rules.into()))
 }
 
@@ -139,7 +139,7 @@ pub async fn set_rules(
     let rules = server
         .portal
         .store
-        .set_attribute_rules(&viewer, set.version, rules, &set.note)
+        .set_policy::<KeptRules>(&viewer, set.version, rules, &set.note)
         .await?;
     Ok(Json(rules.into()))
 }
@@ -211,62 +211,74 @@ pub async fn preview(
     Ok(Json(preview.into()))
 }
 
-/// A former version, and who set it when and why.
+/// A former version of a policy, and who set it when and why.
 #[derive(Serialize, ToSchema)]
 pub struct Former<T> {
-    version: u32,
+    #[serde(flatten)]
+    policy: T,
     set_by: Option<Uuid>,
     set_by_name: Option<String>,
     set_at: DateTime<Utc>,
     note: String,
-    rules: Vec<T>,
 }
 
-fn former<B, R, T: From<R>>(entry: HistoryEntry<B>, rules: impl FnOnce(B) -> Vec<R>) -> Former<T> {
-    Former {
-        version: entry.version.version,
-        set_by: entry.version.set_by.map(|id| id.0),
-        set_by_name: entry.set_by_name,
-        set_at: entry.version.set_at,
-        note: entry.version.note,
-        rules: rules(entry.version.body)
-            .into_iter()
-            .map(Into::into)
-            .collect(),
+impl<P, T: From<P>> From<HistoryEntry<P>> for Former<T> {
+    fn from(entry: HistoryEntry<P>) -> Self {
+        Self {
+            policy: entry.version.body.into(),
+            set_by: entry.version.set_by.map(|id| id.0),
+            set_by_name: entry.set_by_name,
+            set_at: entry.version.set_at,
+            note: entry.version.note,
+        }
     }
 }
 
+/// Every version of a policy, newest first.
+pub(super) async fn history<P: Policy, T: From<P>>(
+    server: &Server,
+    viewer: &Viewer,
+) -> Answer<List<Former<T>>> {
+    let history = server.portal.store.policy_history::<P>(viewer).await?;
+    Ok(Json(List::whole(history)))
+}
+
+/// Sets a former version of a policy anew.
+pub(super) async fn roll_back(
+    server: &Server,
+    viewer: &Viewer,
+    kind: Kind,
+    RollBack { version, to, note }: RollBack,
+) -> Answer<InForce> {
+    let store = &server.portal.store;
+    let version = store.roll_back(viewer, kind, version, to, &note).await?;
+    Ok(Json(InForce { version }))
+}
+
 /// Every version of the sourcing rules, newest first.
-#[utoipa::path(get, path = "/policies/attribute-rules/versions", tag = "policies", responses((status = 200, body = List<Former<RuleShape>>)))]
+#[utoipa::path(get, path = "/policies/attribute-rules/versions", tag = "policies", responses((status = 200, body = List<Former<Rules>>)))]
 pub async fn rules_history(
     State(server): State<Server>,
     Caller { viewer }: Caller,
-) -> Answer<List<Former<RuleShape>>> {
-    let history = server.portal.store.attribute_rules_history(&viewer).await?;
-    Ok(Json(List {
-        items: history
-            .into_iter()
-            .map(|entry| former(entry, |body| body.rules))
-            .collect(),
-        next_cursor: None,
-    }))
+) -> Answer<List<Former<Rules>>> {
+    history::<KeptRules, _>(&server, &viewer).await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The version in force that the caller has read.
-    pub(super) version: u32,
+    version: u32,
     /// The former version to set anew.
-    pub(super) to: u32,
+    to: u32,
     #[serde(default)]
-    pub(super) note: String,
+    note: String,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct InForce {
     /// The version in force now.
-    pub(super) version: u32,
+    version: u32,
 }
 
 /// Sets a former version of the sourcing rules anew, as a version of its own.
@@ -276,18 +288,7 @@ pub async fn roll_rules_back(
     Caller { viewer }: Caller,
     Input(back): Input<RollBack>,
 ) -> Answer<InForce> {
-    let version = server
-        .portal
-        .store
-        .roll_back(
-            &viewer,
-            Kind::AttributeRules,
-            back.version,
-            back.to,
-            &back.note,
-        )
-        .await?;
-    Ok(Json(InForce { version }))
+    roll_back(&server, &viewer, Kind::AttributeRules, back).await
 }
 
 /// A rule of the oversight policy. Without `unit` it holds for everyone.
@@ -380,8 +381,8 @@ pub struct Oversight {
     rules: Vec<OversightShape>,
 }
 
-impl From<domain::review::Oversight> for Oversight {
-    fn from(kept: domain::review::Oversight) -> Self {
+impl From<KeptOversight> for Oversight {
+    fn from(kept: KeptOversight) -> Self {
         Self {
             version: kept.version,
             rules: kept.rules.into_iter().map(Into::into).collect(),
@@ -405,7 +406,7 @@ pub async fn oversight(
     State(server): State<Server>,
     Caller { viewer }: Caller,
 ) -> Answer<Oversight> {
-    let oversight = server.portal.store.oversight(&viewer).await?;
+    let oversight = server.portal.store.policy::<KeptOversight>(&viewer).await?;
     Ok(Json(oversight.into()))
 }
 
@@ -420,25 +421,18 @@ pub async fn set_oversight(
     let oversight = server
         .portal
         .store
-        .set_oversight(&viewer, set.version, rules, &set.note)
+        .set_policy::<KeptOversight>(&viewer, set.version, rules, &set.note)
         .await?;
     Ok(Json(oversight.into()))
 }
 
 /// Every version of the oversight policy, newest first.
-#[utoipa::path(get, path = "/policies/oversight/versions", tag = "policies", responses((status = 200, body = List<Former<OversightShape>>)))]
+#[utoipa::path(get, path = "/policies/oversight/versions", tag = "policies", responses((status = 200, body = List<Former<Oversight>>)))]
 pub async fn oversight_history(
     State(server): State<Server>,
     Caller { viewer }: Caller,
-) -> Answer<List<Former<OversightShape>>> {
-    let history = server.portal.store.oversight_history(&viewer).await?;
-    Ok(Json(List {
-        items: history
-            .into_iter()
-            .map(|entry| former(entry, |body| body.rules))
-            .collect(),
-        next_cursor: None,
-    }))
+) -> Answer<List<Former<Oversight>>> {
+    history::<KeptOversight, _>(&server, &viewer).await
 }
 
 /// Sets a former version of the oversight policy anew, as a version of its own.
@@ -448,10 +442,5 @@ pub async fn roll_oversight_back(
     Caller { viewer }: Caller,
     Input(back): Input<RollBack>,
 ) -> Answer<InForce> {
-    let version = server
-        .portal
-        .store
-        .roll_back(&viewer, Kind::Oversight, back.version, back.to, &back.note)
-        .await?;
-    Ok(Json(InForce { version }))
+    roll_back(&server, &viewer, Kind::Oversight, back).await
 }

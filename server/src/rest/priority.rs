@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
-use domain::{Attribute, SourceId, Violation, policy::Kind};
+use domain::{Attribute, SourceId, Violation, policy::Kind, sourcing::Priority as Kept};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Answer, Caller, Input,
-    policies::{InForce, RollBack},
+    policies::{Former, InForce, RollBack, history, roll_back},
     shapes::List,
 };
 use crate::http::Server;
@@ -27,8 +26,8 @@ pub struct Priority {
     attributes: BTreeMap<&'static str, Vec<Uuid>>,
 }
 
-impl From<domain::sourcing::Priority> for Priority {
-    fn from(kept: domain::sourcing::Priority) -> Self {
+impl From<Kept> for Priority {
+    fn from(kept: Kept) -> Self {
         let ids = |order: Vec<SourceId>| order.into_iter().map(|id| id.0).collect();
         Self {
             version: kept.version,
@@ -58,7 +57,7 @@ pub struct SetPriority {
 /// The order of sources in force.
 #[utoipa::path(get, path = "/policies/source-priority", tag = "policies", responses((status = 200, body = Priority)))]
 pub async fn priority(State(server): State<Server>, Caller { viewer }: Caller) -> Answer<Priority> {
-    let priority = server.portal.store.source_priority(&viewer).await?;
+    let priority = server.portal.store.policy::<Kept>(&viewer).await?;
     Ok(Json(priority.into()))
 }
 
@@ -79,40 +78,23 @@ pub async fn set_priority(
     let priority = server
         .portal
         .store
-        .set_source_priority(&viewer, set.version, ids(set.order), attributes, &set.note)
+        .set_policy::<Kept>(
+            &viewer,
+            set.version,
+            (ids(set.order), attributes),
+            &set.note,
+        )
         .await?;
     Ok(Json(priority.into()))
 }
 
-/// A former version of the order of sources.
-#[derive(Serialize, ToSchema)]
-pub struct FormerPriority {
-    #[serde(flatten)]
-    priority: Priority,
-    set_by: Option<Uuid>,
-    set_by_name: Option<String>,
-    set_at: DateTime<Utc>,
-    note: String,
-}
-
 /// Every version of the order of sources, newest first.
-#[utoipa::path(get, path = "/policies/source-priority/versions", tag = "policies", responses((status = 200, body = List<FormerPriority>)))]
+#[utoipa::path(get, path = "/policies/source-priority/versions", tag = "policies", responses((status = 200, body = List<Former<Priority>>)))]
 pub async fn priority_history(
     State(server): State<Server>,
     Caller { viewer }: Caller,
-) -> Answer<List<FormerPriority>> {
-    let history = server.portal.store.source_priority_history(&viewer).await?;
-    let former = |entry: store::policy::HistoryEntry<domain::sourcing::Priority>| FormerPriority {
-        priority: entry.version.body.into(),
-        set_by: entry.version.set_by.map(|id| id.0),
-        set_by_name: entry.set_by_name,
-        set_at: entry.version.set_at,
-        note: entry.version.note,
-    };
-    Ok(Json(List {
-        items: history.into_iter().map(former).collect(),
-        next_cursor: None,
-    }))
+) -> Answer<List<Former<Priority>>> {
+    history::<Kept, _>(&server, &viewer).await
 }
 
 /// Sets a former version of the order of sources anew, as a version of its own.
@@ -122,16 +104,5 @@ pub async fn roll_priority_back(
     Caller { viewer }: Caller,
     Input(back): Input<RollBack>,
 ) -> Answer<InForce> {
-    let version = server
-        .portal
-        .store
-        .roll_back(
-            &viewer,
-            Kind::SourcePriority,
-            back.version,
-            back.to,
-            &back.note,
-        )
-        .await?;
-    Ok(Json(InForce { version }))
+    roll_back(&server, &viewer, Kind::SourcePriority, back).await
 }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use domain::{
     Action, Attribute, EmployeeId, SourceId, UnitId, Value, Viewer, Violation,
-    correction::{Approver, Corrections},
+    correction::{Approvers, Corrections},
     policy::{Kind, Version},
     review::{Oversight, OversightRule},
     sourcing::{Origin, Priority, Rule, Rules},
     text,
 };
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use uuid::Uuid;
@@ -74,37 +75,139 @@ pub struct HistoryEntry<T> {
     pub set_by_name: Option<String>,
 }
 
-/// A policy as it is kept: a document with versions.
-pub(crate) trait Document: Serialize + DeserializeOwned + Default {
-    const KIND: Kind;
-    fn version(&self) -> u32;
+/// A policy: a document that is set at once and kept in versions.
+pub trait Policy: held::Held {}
+
+impl<T: held::Held> Policy for T {}
+
+/// What only the store does with a policy.
+mod held {
+    use super::*;
+
+    pub trait Held: Serialize + DeserializeOwned + Default + Send + Sync {
+        const KIND: Kind;
+        /// What is set, which is all of it but the version and what follows from the one before.
+        type Says: Send;
+        fn version(&self) -> u32;
+        fn says(self) -> Self::Says;
+        /// Whether it speaks of things that there are.
+        fn check(
+            conn: &DatabaseTransaction,
+            says: &Self::Says,
+        ) -> impl Future<Output = Result<()>> + Send;
+        fn succeed(&self, says: Self::Says) -> Result<Self, Violation>;
+        /// Works out what is shown by it, in the transaction that sets it at `at`;
+        /// answers whether people may look otherwise now.
+        fn show(
+            tx: &DatabaseTransaction,
+            before: &Self,
+            next: &Self,
+            at: DateTime<Utc>,
+        ) -> impl Future<Output = Result<bool>> + Send;
+    }
 }
 
-impl Document for Rules {
+use held::Held;
+
+impl Held for Rules {
     const KIND: Kind = Kind::AttributeRules;
+    type Says = Vec<Rule>;
     fn version(&self) -> u32 {
         self.version
     }
+    fn says(self) -> Vec<Rule> {
+        self.rules
+    }
+    async fn check(conn: &DatabaseTransaction, rules: &Vec<Rule>) -> Result<()> {
+        check_rules(conn, rules).await
+    }
+    fn succeed(&self, rules: Vec<Rule>) -> Result<Self, Violation> {
+        self.succeed(rules)
+    }
+    async fn show(
+        tx: &DatabaseTransaction,
+        before: &Self,
+        next: &Self,
+        _: DateTime<Utc>,
+    ) -> Result<bool> {
+        let shown = touched(before, next);
+        if shown::IN_COLUMNS
+            .iter()
+            .any(|attribute| shown.contains(attribute))
+        {
+            shown::reshow_all(tx).await?;
+        }
+        Ok(true)
+    }
 }
 
-impl Document for Oversight {
+impl Held for Oversight {
     const KIND: Kind = Kind::Oversight;
+    type Says = Vec<OversightRule>;
     fn version(&self) -> u32 {
         self.version
     }
+    fn says(self) -> Vec<OversightRule> {
+        self.rules
+    }
+    async fn check(conn: &DatabaseTransaction, rules: &Vec<OversightRule>) -> Result<()> {
+        few(rules.len())?;
+        let units = unknown_units(conn, rules.iter().filter_map(|rule| rule.unit)).await?;
+        none_of(units)
+    }
+    fn succeed(&self, rules: Vec<OversightRule>) -> Result<Self, Violation> {
+        self.succeed(rules)
+    }
+    async fn show(_: &DatabaseTransaction, _: &Self, _: &Self, _: DateTime<Utc>) -> Result<bool> {
+        Ok(false)
+    }
 }
 
-impl Document for Priority {
+/// Which source is heard first: for everything, and for some attributes.
+pub type Order = (Vec<SourceId>, BTreeMap<Attribute, Vec<SourceId>>);
+
+impl Held for Priority {
     const KIND: Kind = Kind::SourcePriority;
+    type Says = Order;
     fn version(&self) -> u32 {
         self.version
     }
+    fn says(self) -> Order {
+        (self.order, self.attributes)
+    }
+    async fn check(conn: &DatabaseTransaction, (order, attributes): &Order) -> Result<()> {
+        let named = attributes.values().flatten().chain(order).copied();
+        none_of(unknown_sources(conn, named).await?)
+    }
+    fn succeed(&self, (order, attributes): Order) -> Result<Self, Violation> {
+        self.succeed(order, attributes)
+    }
+    async fn show(tx: &DatabaseTransaction, _: &Self, _: &Self, at: DateTime<Utc>) -> Result<bool> {
+        // The order decides about people of whom several speak, and about nobody else.
+        let shared = several::everyone_shared(tx).await?;
+        several::settle(tx, &shared, at).await?;
+        shown::reshow(tx, &shared).await?;
+        Ok(true)
+    }
 }
 
-impl Document for Corrections {
+impl Held for Corrections {
     const KIND: Kind = Kind::Corrections;
+    type Says = Approvers;
     fn version(&self) -> u32 {
         self.version
+    }
+    fn says(self) -> Approvers {
+        self.approvers
+    }
+    async fn check(_: &DatabaseTransaction, _: &Approvers) -> Result<()> {
+        Ok(())
+    }
+    fn succeed(&self, approvers: Approvers) -> Result<Self, Violation> {
+        self.succeed(approvers)
+    }
+    async fn show(_: &DatabaseTransaction, _: &Self, _: &Self, _: DateTime<Utc>) -> Result<bool> {
+        Ok(false)
     }
 }
 
@@ -156,44 +259,67 @@ pub(crate) async fn versions<T: DeserializeOwned>(
 }
 
 /// The document in force, an empty one before the first is set.
-pub(crate) async fn in_force<T: Document>(conn: &impl ConnectionTrait) -> Result<T> {
+pub(crate) async fn in_force<T: Held>(conn: &impl ConnectionTrait) -> Result<T> {
     let current = current::<T>(conn, T::KIND).await?;
     Ok(current.map(|version| version.body).unwrap_or_default())
 }
 
 impl Store {
-    /// The sourcing rules in force. Needs `ReadPolicies`.
+    /// A policy in force. Before the first is set, nothing may be reviewed, HR
+    /// decides about corrections, and no rule and no order is there. Needs `ReadPolicies`.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`].
-    pub async fn attribute_rules(&self, viewer: &Viewer) -> Result<Rules> {
+    pub async fn policy<P: Policy>(&self, viewer: &Viewer) -> Result<P> {
         self.allow(viewer, Action::ReadPolicies)?;
         in_force(self.db()).await
     }
 
-    /// Sets the sourcing rules, and what is shown of everybody, in one
-    /// transaction. `read` is the version that the caller saw. Needs `SetPolicies`.
+    /// Sets a policy, and what is shown of everybody by it, in one transaction.
+    /// `read` is the version that the caller saw. Needs `SetPolicies`.
     ///
     /// # Errors
     /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version` if another
-    /// one came between, [`crate::Error::Invalid`] for unknown units, sources or
-    /// attributes and duplicates.
-    pub async fn set_attribute_rules(
+    /// one came between, [`crate::Error::Invalid`] for units, sources and
+    /// attributes that it cannot be about, and for what it says twice.
+    pub async fn set_policy<P: Policy>(
         &self,
         viewer: &Viewer,
         read: u32,
-        rules: Vec<Rule>,
+        says: P::Says,
         note: &str,
-    ) -> Result<Rules> {
+    ) -> Result<P> {
         self.may_set(viewer)?;
         let note = text::prose("note", note, NOTE_MAX)?;
         let mut change = self.change_rules().await?;
-        let next = set_rules(&mut change, viewer, read, rules, &note).await?;
-        change.commit().await?;
+        let next = set(&mut change, viewer, read, says, &note).await?;
+        self.commit_policy(change, P::KIND).await?;
         Ok(next)
     }
 
-    /// What [`Store::set_attribute_rules`] would change for those who work here
+    /// Every version of a policy, newest first. Needs `ReadPolicies`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn policy_history<P: Policy>(&self, viewer: &Viewer) -> Result<Vec<HistoryEntry<P>>> {
+        self.allow(viewer, Action::ReadPolicies)?;
+        let versions = versions::<P>(self.db(), P::KIND).await?;
+        let setters: BTreeSet<_> = versions
+            .iter()
+            .filter_map(|version| version.set_by)
+            .collect();
+        let names = people::cards(self.db(), setters).await?;
+        let entry = |version: Version<P>| HistoryEntry {
+            set_by_name: version
+                .set_by
+                .and_then(|id| names.get(&id))
+                .map(|card| card.display_name.clone()),
+            version,
+        };
+        Ok(versions.into_iter().map(entry).collect())
+    }
+
+    /// What setting these sourcing rules would change for those who work here
     /// now; writes nothing.
     ///
     /// # Errors
@@ -266,17 +392,6 @@ impl Store {
         Ok(preview)
     }
 
-    /// Every version of the sourcing rules, newest first.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn attribute_rules_history(
-        &self,
-        viewer: &Viewer,
-    ) -> Result<Vec<HistoryEntry<Rules>>> {
-        self.history(viewer).await
-    }
-
     /// Sets a former version anew, as a version of its own. Needs `SetPolicies`.
     ///
     /// # Errors
@@ -294,96 +409,15 @@ impl Store {
         self.may_set(viewer)?;
         let note = text::prose("note", note, NOTE_MAX)?;
         let mut change = self.change_rules().await?;
+        let (within, by) = (&mut change, viewer);
         let next = match kind {
-            Kind::AttributeRules => {
-                let former: Rules = former(&change.tx, version).await?;
-                set_rules(&mut change, viewer, read, former.rules, &note)
-                    .await?
-                    .version
-            }
-            Kind::Oversight => {
-                let former: Oversight = former(&change.tx, version).await?;
-                set_oversight(&mut change, viewer, read, former.rules, &note)
-                    .await?
-                    .version
-            }
-            Kind::SourcePriority => {
-                let former: Priority = former(&change.tx, version).await?;
-                let (order, attributes) = (former.order, former.attributes);
-                set_priority(&mut change, viewer, read, order, attributes, &note)
-                    .await?
-                    .version
-            }
-            Kind::Corrections => {
-                let former: Corrections = former(&change.tx, version).await?;
-                let Corrections {
-                    otherwise,
-                    dotted,
-                    attributes,
-                    ..
-                } = former;
-                set_corrections(
-                    &mut change,
-                    viewer,
-                    read,
-                    otherwise,
-                    dotted,
-                    attributes,
-                    &note,
-                )
-                .await?
-                .version
-            }
-        };
-        change.commit().await?;
-        if kind == Kind::SourcePriority {
-            self.refresh_chart().await?;
-        }
+            Kind::AttributeRules => set_anew::<Rules>(within, by, read, version, &note).await,
+            Kind::Oversight => set_anew::<Oversight>(within, by, read, version, &note).await,
+            Kind::SourcePriority => set_anew::<Priority>(within, by, read, version, &note).await,
+            Kind::Corrections => set_anew::<Corrections>(within, by, read, version, &note).await,
+        }?;
+        self.commit_policy(change, kind).await?;
         Ok(next)
-    }
-
-    /// Which source is heard first.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn source_priority(&self, viewer: &Viewer) -> Result<Priority> {
-        self.allow(viewer, Action::ReadPolicies)?;
-        in_force(self.db()).await
-    }
-
-    /// Sets which source is heard first, for everything and for some attributes,
-    /// and what is shown of everybody, in one transaction. `read` is the version
-    /// that the caller saw. Needs `SetPolicies`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version`,
-    /// [`crate::Error::Invalid`] for unknown sources and those named twice.
-    pub async fn set_source_priority(
-        &self,
-        viewer: &Viewer,
-        read: u32,
-        order: Vec<SourceId>,
-        attributes: BTreeMap<Attribute, Vec<SourceId>>,
-        note: &str,
-    ) -> Result<Priority> {
-        self.may_set(viewer)?;
-        let note = text::prose("note", note, NOTE_MAX)?;
-        let mut change = self.change_rules().await?;
-        let next = set_priority(&mut change, viewer, read, order, attributes, &note).await?;
-        change.commit().await?;
-        self.refresh_chart().await?;
-        Ok(next)
-    }
-
-    /// Every version of the priority of sources, newest first.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn source_priority_history(
-        &self,
-        viewer: &Viewer,
-    ) -> Result<Vec<HistoryEntry<Priority>>> {
-        self.history(viewer).await
     }
 
     /// The names of the sources that a policy may speak of, in the order in which
@@ -398,98 +432,6 @@ impl Store {
         rows.iter()
             .map(|row| Ok((SourceId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
             .collect()
-    }
-
-    /// The oversight policy in force.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn oversight(&self, viewer: &Viewer) -> Result<Oversight> {
-        self.allow(viewer, Action::ReadPolicies)?;
-        in_force(self.db()).await
-    }
-
-    /// Sets the oversight policy. `read` is the version that the caller saw.
-    /// Needs `SetPolicies`. Before the first is set, nothing may be reviewed.
-    ///
-    /// # Errors
-    /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version`,
-    /// [`crate::Error::Invalid`].
-    pub async fn set_oversight(
-        &self,
-        viewer: &Viewer,
-        read: u32,
-        rules: Vec<OversightRule>,
-        note: &str,
-    ) -> Result<Oversight> {
-        self.may_set(viewer)?;
-        let note = text::prose("note", note, NOTE_MAX)?;
-        let mut change = self.change_rules().await?;
-        let next = set_oversight(&mut change, viewer, read, rules, &note).await?;
-        change.commit().await?;
-        Ok(next)
-    }
-
-    /// Every version of the oversight policy, newest first.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn oversight_history(&self, viewer: &Viewer) -> Result<Vec<HistoryEntry<Oversight>>> {
-        self.history(viewer).await
-    }
-
-    /// Who decides about corrections: the policy in force. Before the first is
-    /// set, HR decides about everything.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn corrections_policy(&self, viewer: &Viewer) -> Result<Corrections> {
-        self.allow(viewer, Action::ReadPolicies)?;
-        in_force(self.db()).await
-    }
-
-    /// Sets who decides about corrections, for those that are open too. `read` is
-    /// the version that the caller saw. Needs `SetPolicies`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Forbidden`], [`crate::Error::Conflict`] `stale_version`,
-    /// [`crate::Error::Invalid`] for attributes that cannot be corrected, and for a
-    /// superior who would decide about what superiors may not see.
-    pub async fn set_corrections_policy(
-        &self,
-        viewer: &Viewer,
-        read: u32,
-        otherwise: Approver,
-        dotted: bool,
-        attributes: BTreeMap<Attribute, Approver>,
-        note: &str,
-    ) -> Result<Corrections> {
-        self.may_set(viewer)?;
-        let note = text::prose("note", note, NOTE_MAX)?;
-        let mut change = self.change().await?;
-        let next = set_corrections(
-            &mut change,
-            viewer,
-            read,
-            otherwise,
-            dotted,
-            attributes,
-            &note,
-        )
-        .await?;
-        change.commit().await?;
-        Ok(next)
-    }
-
-    /// Every version of the corrections policy, newest first.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`].
-    pub async fn corrections_policy_history(
-        &self,
-        viewer: &Viewer,
-    ) -> Result<Vec<HistoryEntry<Corrections>>> {
-        self.history(viewer).await
     }
 
     /// Everybody who can sign in sees the policies, so who may not set them is told so.
@@ -509,22 +451,12 @@ impl Store {
         Ok(change)
     }
 
-    async fn history<T: Document>(&self, viewer: &Viewer) -> Result<Vec<HistoryEntry<T>>> {
-        self.allow(viewer, Action::ReadPolicies)?;
-        let versions = versions::<T>(self.db(), T::KIND).await?;
-        let setters: BTreeSet<_> = versions
-            .iter()
-            .filter_map(|version| version.set_by)
-            .collect();
-        let names = people::cards(self.db(), setters).await?;
-        let entry = |version: Version<T>| HistoryEntry {
-            set_by_name: version
-                .set_by
-                .and_then(|id| names.get(&id))
-                .map(|card| card.display_name.clone()),
-            version,
-        };
-        Ok(versions.into_iter().map(entry).collect())
+    async fn commit_policy(&self, change: Change<'_>, kind: Kind) -> Result<()> {
+        change.commit().await?;
+        if kind == Kind::SourcePriority {
+            self.refresh_chart().await?;
+        }
+        Ok(())
     }
 }
 
@@ -560,103 +492,46 @@ fn touched(before: &Rules, after: &Rules) -> BTreeSet<Attribute> {
         .collect()
 }
 
-async fn set_rules(
+/// Sets the next version of a policy.
+async fn set<P: Held>(
     change: &mut Change<'_>,
     viewer: &Viewer,
     read: u32,
-    rules: Vec<Rule>,
+    says: P::Says,
     note: &str,
-) -> Result<Rules> {
-    let before: Rules = in_force(&change.tx).await?;
-    fresh(read, &before)?;
-    check_rules(&change.tx, &rules).await?;
-    let next = before.succeed(rules)?;
-    write(change, viewer, &before, &next, note).await?;
-    let shown = touched(&before, &next);
-    if shown::IN_COLUMNS
-        .iter()
-        .any(|attribute| shown.contains(attribute))
-    {
-        shown::reshow_all(&change.tx).await?;
+) -> Result<P> {
+    let before: P = in_force(&change.tx).await?;
+    // Before anything else is checked: what is wrong with rules that were written
+    // beside other ones is not what their author has to know first.
+    if read != before.version() {
+        return Err(STALE);
     }
-    change.tell(Event::PeopleChanged);
+    P::check(&change.tx, &says).await?;
+    let next = before.succeed(says)?;
+    write(change, viewer, &before, &next, note).await?;
+    if P::show(&change.tx, &before, &next, change.at).await? {
+        change.tell(Event::PeopleChanged);
+    }
     Ok(next)
 }
 
-async fn set_priority(
+/// Sets a former version of a policy anew, and answers the number that it has now.
+async fn set_anew<P: Held>(
     change: &mut Change<'_>,
     viewer: &Viewer,
     read: u32,
-    order: Vec<SourceId>,
-    attributes: BTreeMap<Attribute, Vec<SourceId>>,
+    version: u32,
     note: &str,
-) -> Result<Priority> {
-    let before: Priority = in_force(&change.tx).await?;
-    fresh(read, &before)?;
-    let named = attributes.values().flatten().chain(&order).copied();
-    let unknown = unknown_sources(&change.tx, named).await?;
-    if !unknown.is_empty() {
-        return Err(Error::Invalid(unknown));
-    }
-    let next = before.succeed(order, attributes)?;
-    write(change, viewer, &before, &next, note).await?;
-    // The order decides about people of whom several speak, and about nobody else.
-    let shared = several::everyone_shared(&change.tx).await?;
-    several::settle(&change.tx, &shared, change.at).await?;
-    shown::reshow(&change.tx, &shared).await?;
-    change.tell(Event::PeopleChanged);
-    Ok(next)
-}
-
-async fn set_oversight(
-    change: &mut Change<'_>,
-    viewer: &Viewer,
-    read: u32,
-    rules: Vec<OversightRule>,
-    note: &str,
-) -> Result<Oversight> {
-    let before: Oversight = in_force(&change.tx).await?;
-    fresh(read, &before)?;
-    few(rules.len())?;
-    let units = unknown_units(&change.tx, rules.iter().filter_map(|rule| rule.unit)).await?;
-    if !units.is_empty() {
-        return Err(Error::Invalid(units));
-    }
-    let next = before.succeed(rules)?;
-    write(change, viewer, &before, &next, note).await?;
-    Ok(next)
-}
-
-async fn set_corrections(
-    change: &mut Change<'_>,
-    viewer: &Viewer,
-    read: u32,
-    otherwise: Approver,
-    dotted: bool,
-    attributes: BTreeMap<Attribute, Approver>,
-    note: &str,
-) -> Result<Corrections> {
-    let before: Corrections = in_force(&change.tx).await?;
-    fresh(read, &before)?;
-    let next = before.succeed(otherwise, dotted, attributes)?;
-    write(change, viewer, &before, &next, note).await?;
-    Ok(next)
+) -> Result<u32> {
+    let former: P = former(&change.tx, version).await?;
+    let next: P = set(change, viewer, read, former.says(), note).await?;
+    Ok(next.version())
 }
 
 const STALE: Error = Error::Conflict("stale_version");
 
-/// Fails unless `read` is the version in force. Before anything else is checked: what is wrong with
-/// rules that were written beside other ones is not what their author has to know first.
-fn fresh<T: Document>(read: u32, before: &T) -> Result<()> {
-    if read == before.version() {
-        Ok(())
-    } else {
-        Err(STALE)
-    }
-}
-
 /// Writes the next version of a document.
-async fn write<T: Document>(
+async fn write<T: Held>(
     change: &mut Change<'_>,
     viewer: &Viewer,
     before: &T,
@@ -689,7 +564,7 @@ async fn write<T: Document>(
     Ok(())
 }
 
-async fn former<T: Document>(conn: &impl ConnectionTrait, number: u32) -> Result<T> {
+async fn former<T: Held>(conn: &impl ConnectionTrait, number: u32) -> Result<T> {
     let number = i32::try_from(number).map_err(|_| Error::NotFound)?;
     let ask = format!("SELECT {COLUMNS} FROM policy_versions WHERE kind = $1 AND version = $2");
     let values = [T::KIND.name().into(), number.into()];
@@ -715,6 +590,10 @@ async fn check_rules(conn: &impl ConnectionTrait, rules: &[Rule]) -> Result<()> 
     let mut violations = unknown_units(conn, rules.iter().filter_map(|rule| rule.unit)).await?;
     let named = rules.iter().filter_map(|rule| rule.source);
     violations.extend(unknown_sources(conn, named).await?);
+    none_of(violations)
+}
+
+fn none_of(violations: Vec<Violation>) -> Result<()> {
     if violations.is_empty() {
         Ok(())
     } else {

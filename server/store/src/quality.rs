@@ -338,6 +338,15 @@ impl Store {
             }
             let private = attribute.spec().audience == domain::Audience::HrAndSelf;
             let value: domain::Value = serde_json::from_str(&row.try_get_by_index::<String>(4)?)?;
+            let meant = match attribute.spec().kind {
+                domain::attribute::Kind::Person => value.as_text().and_then(|id| id.parse().ok()),
+                _ => None,
+            };
+            let what = match meant {
+                Some(id) => people::cards(conn, [id]).await?.remove(&id),
+                None => None,
+            };
+            let what = what.map_or_else(|| value.to_string(), |card| card.display_name);
             let flaw = Flaw {
                 kind: Kind::Correction,
                 source: Some(SourceId(row.try_get_by_index(2)?)),
@@ -346,7 +355,7 @@ impl Store {
                 units: Vec::new(),
                 place: Some(row.try_get_by_index(3)?),
                 field: Some(attribute.name().to_owned()),
-                what: (!private).then(|| value.to_string()),
+                what: (!private).then_some(what),
                 run: None,
             };
             found.push((person, flaw));

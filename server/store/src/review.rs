@@ -173,7 +173,7 @@ impl Store {
         let me = viewer.id().ok_or(Error::NotFound)?;
         let request = request.checked(self.now())?;
         let range = range(&request)?;
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let mut change = self.change().await?;
         let (rule, by) = self
             .may_open(&change.tx, &oversight, viewer, request.subject, range)
@@ -214,8 +214,8 @@ impl Store {
 
     /// The policy, read before the transaction: whoever holds a connection and
     /// waits for another one can wait for ever.
-    async fn policy(&self) -> Result<Oversight> {
-        self.oversight(&Viewer::system("review")).await
+    async fn oversight_in_force(&self) -> Result<Oversight> {
+        self.policy(&Viewer::system("review")).await
     }
 
     /// The rule under which the viewer may review the subject's words of `range`,
@@ -250,7 +250,7 @@ impl Store {
         if viewer.id().is_none() {
             return Ok(None);
         }
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let range = Span {
             from: self.now() - TimeDelta::days(30),
             to: None,
@@ -301,7 +301,7 @@ impl Store {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`.
     pub async fn review_scope(&self, viewer: &Viewer, id: ReviewId) -> Result<Vec<InScope>> {
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
@@ -359,7 +359,7 @@ impl Store {
             .map(|cursor| Position::parse(cursor).ok_or_else(people::bad_cursor));
         let after = after.transpose()?;
 
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let tx = db::write(self.db()).await?;
         let at = self.now();
         let review = own_open(&tx, viewer, id, at).await?;
@@ -424,7 +424,7 @@ impl Store {
     /// [`crate::Error::NotFound`], [`crate::Error::Conflict`] `review_over`, [`crate::Error::Invalid`].
     pub async fn extend_review(&self, viewer: &Viewer, id: ReviewId, why: &str) -> Result<Review> {
         let why = text::required("why", text::prose("why", why, 2000)?)?;
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let mut change = self.change().await?;
         let review = own_open(&change.tx, viewer, id, change.at).await?;
         let subject = EmployeeId(review.subject_id);
@@ -542,7 +542,7 @@ impl Store {
         let Some(me) = viewer.id() else {
             return Ok(Vec::new());
         };
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let snapshot = self.chart();
         let chart = &snapshot.chart;
         let lets = |id: EmployeeId, by| {
@@ -601,7 +601,7 @@ impl Store {
 
     /// Who may review somebody's words now, and by which relation first.
     pub(crate) async fn reviewers_of(&self, who: EmployeeId) -> Result<Vec<(EmployeeId, By)>> {
-        let oversight = self.policy().await?;
+        let oversight = self.oversight_in_force().await?;
         let snapshot = self.chart();
         let chart = &snapshot.chart;
         let Some(rule) = oversight

@@ -2,14 +2,14 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::{
     Attribute, CorrectionId, EmployeeId, Role, Roles, SourceId, Value, Viewer,
-    correction::{Approver, State, TRIES},
+    correction::{Approver, Approvers, Corrections, State, TRIES},
     erp::{OrgUnit, Worker},
-    sourcing::{Rule, Strength},
+    sourcing::{Rule, Rules, Strength},
 };
 use store::{
     Error, Store,
@@ -51,6 +51,13 @@ fn worker(id: &str, name: &str, manager: Option<&str>) -> Worker {
         manager: manager.map(str::to_owned),
         unit: Some("u1".into()),
         ..Worker::default()
+    }
+}
+
+fn approvers(otherwise: Approver) -> Approvers {
+    Approvers {
+        otherwise,
+        ..Approvers::default()
     }
 }
 
@@ -110,7 +117,7 @@ impl Firm {
         ];
         let set = world
             .store
-            .set_attribute_rules(&firm.pia, 0, rules, "")
+            .set_policy::<Rules>(&firm.pia, 0, rules, "")
             .await;
         set.unwrap();
         firm
@@ -128,7 +135,7 @@ impl Firm {
 
     async fn approver(&self, store: &Store, version: u32, approver: Approver) {
         let set = store
-            .set_corrections_policy(&self.pia, version, approver, false, BTreeMap::new(), "")
+            .set_policy::<Corrections>(&self.pia, version, approvers(approver), "")
             .await;
         assert_eq!(set.unwrap().version, version + 1);
     }
@@ -768,13 +775,24 @@ async fn the_policy_has_versions_and_a_way_back() {
         let set = async |viewer: &Viewer, read, otherwise, named: &[(Attribute, Approver)]| {
             let named = named.iter().copied().collect();
             store
-                .set_corrections_policy(viewer, read, otherwise, false, named, "why")
+                .set_policy::<Corrections>(
+                    viewer,
+                    read,
+                    Approvers {
+                        attributes: named,
+                        ..approvers(otherwise)
+                    },
+                    "why",
+                )
                 .await
         };
         for viewer in [&firm.eve, &firm.hana, &firm.ada] {
             let answer = set(viewer, 0, Approver::Chain, &[]).await;
             assert!(matches!(answer, Err(Error::Forbidden)), "{answer:?}");
-            assert_eq!(store.corrections_policy(viewer).await.unwrap().version, 0);
+            assert_eq!(
+                store.policy::<Corrections>(viewer).await.unwrap().version,
+                0
+            );
         }
         let private = [(Attribute::BirthDate, Approver::Manager)];
         let answer = set(&firm.pia, 0, Approver::Chain, &private).await;
@@ -789,10 +807,13 @@ async fn the_policy_has_versions_and_a_way_back() {
         let kind = domain::policy::Kind::Corrections;
         let back = store.roll_back(&firm.pia, kind, 2, 1, "as it was").await;
         assert_eq!(back.unwrap(), 3);
-        let policy = store.corrections_policy(&firm.eve).await.unwrap();
+        let policy = store.policy::<Corrections>(&firm.eve).await.unwrap();
         assert_eq!(policy.approver(Attribute::Title), Approver::Chain);
         assert_eq!(policy.approver(Attribute::Emails), Approver::HrOfUnit);
-        let history = store.corrections_policy_history(&firm.eve).await.unwrap();
+        let history = store
+            .policy_history::<Corrections>(&firm.eve)
+            .await
+            .unwrap();
         let versions: Vec<_> = history.iter().map(|one| one.version.version).collect();
         assert_eq!(versions, [3, 2, 1]);
         assert_eq!(history[0].set_by_name.as_deref(), Some("Pia"));
@@ -1040,16 +1061,17 @@ async fn superiors_by_dotted_line_decide_only_if_the_policy_says_so() {
             .unwrap();
         assert_eq!(firm.asked(store, &firm.cy).await, 0);
         let set = |read, dotted| {
-            store.set_corrections_policy(
+            store.set_policy::<Corrections>(
                 &firm.pia,
                 read,
-                Approver::Manager,
-                dotted,
-                BTreeMap::new(),
+                Approvers {
+                    dotted,
+                    ..approvers(Approver::Manager)
+                },
                 "",
             )
         };
-        assert!(set(1, true).await.unwrap().dotted);
+        assert!(set(1, true).await.unwrap().approvers.dotted);
         assert_eq!(firm.asked(store, &firm.cy).await, 1);
         assert!(store.may_decide_corrections(&firm.cy).await.unwrap());
         let prospects = store.correction_prospects(&firm.eve).await.unwrap();

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Attribute, EmployeeId, Role, Roles, RunId, SourceId, Value, Viewer,
     erp::{OrgUnit, Worker},
-    sourcing::{Origin, Rule, Strength},
+    sourcing::{Origin, Rule, Rules, Strength},
 };
 use store::{
     Error, Store,
@@ -99,7 +99,7 @@ async fn rule(store: &Store, version: u32, strength: Option<Strength>) {
     });
     let rules = rules.into_iter().collect();
     store
-        .set_attribute_rules(&SYSTEM, version, rules, "")
+        .set_policy::<Rules>(&SYSTEM, version, rules, "")
         .await
         .unwrap();
 }
@@ -148,11 +148,11 @@ async fn a_value_has_a_past_with_source_run_and_rule() {
         let as_lead = later(world).await;
         edit(store, ada, Attribute::Title, Some("Queen of bolts")).await;
         let as_queen = later(world).await;
-        rule(store, store.attribute_rules(&SYSTEM).await.unwrap().version, Some(Strength::Strong)).await;
+        rule(store, store.policy::<Rules>(&SYSTEM).await.unwrap().version, Some(Strength::Strong)).await;
         let under_rule = later(world).await;
         let late = sync(world, source, units(names), &[worker("a", "Chief", "u1", None)]).await;
         let as_chief = later(world).await;
-        rule(store, store.attribute_rules(&SYSTEM).await.unwrap().version, None).await;
+        rule(store, store.policy::<Rules>(&SYSTEM).await.unwrap().version, None).await;
         later(world).await;
         edit(store, ada, Attribute::Title, None).await;
         later(world).await;

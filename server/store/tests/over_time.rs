@@ -14,7 +14,8 @@ use domain::{
     delegation::Request as Delegating,
     erp::{Delegate, OrgUnit, Vacancy, Worker},
     org::Finding,
-    review::{By, Notice, OversightRule, Reason, Request, When},
+    review::{By, Notice, Oversight, OversightRule, Reason, Request, When},
+    sourcing::Priority,
     sync::{Clue, Correlation, Key, Step, StepKind},
 };
 use store::{
@@ -530,10 +531,15 @@ fn rule(when: When, dotted: bool, delegates: bool) -> OversightRule {
 
 async fn policy(world: &World, cast: &Cast, rule: OversightRule) {
     let priya = cast.viewer(cast.priya);
-    let read = world.store.oversight(&priya).await.unwrap().version;
+    let read = world
+        .store
+        .policy::<Oversight>(&priya)
+        .await
+        .unwrap()
+        .version;
     world
         .store
-        .set_oversight(&priya, read, vec![rule], "a test")
+        .set_policy::<Oversight>(&priya, read, vec![rule], "a test")
         .await
         .unwrap();
 }
@@ -908,7 +914,7 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
         ]);
         let stranger = Viewer::person(bo, Roles::EMPLOYEE);
         let refused = store
-            .set_source_priority(&stranger, 0, vec![], order.clone(), "")
+            .set_policy::<Priority>(&stranger, 0, (vec![], order.clone()), "")
             .await;
         assert!(matches!(refused, Err(Error::Forbidden)));
         let set_by = Viewer::person(
@@ -916,7 +922,7 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
             [domain::Role::PolicyAdministrator].into_iter().collect(),
         );
         store
-            .set_source_priority(&set_by, 0, vec![], order.clone(), "mail first")
+            .set_policy::<Priority>(&set_by, 0, (vec![], order.clone()), "mail first")
             .await
             .unwrap();
         let title = value(Attribute::Title).await;
@@ -935,15 +941,14 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
             "the directory names nobody"
         );
         let stale = store
-            .set_source_priority(&set_by, 0, vec![], order, "")
+            .set_policy::<Priority>(&set_by, 0, (vec![], order), "")
             .await;
         assert!(matches!(stale, Err(Error::Conflict("stale_version"))));
         let unknown = store
-            .set_source_priority(
+            .set_policy::<Priority>(
                 &set_by,
                 1,
-                vec![SourceId(world.uuid())],
-                BTreeMap::new(),
+                (vec![SourceId(world.uuid())], BTreeMap::new()),
                 "",
             )
             .await;
@@ -962,7 +967,7 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
         // Back to the order of connection, by rolling back to nothing that is set.
         let all = vec![hr, directory];
         store
-            .set_source_priority(&set_by, 1, all, BTreeMap::new(), "")
+            .set_policy::<Priority>(&set_by, 1, (all, BTreeMap::new()), "")
             .await
             .unwrap();
         assert_eq!(
@@ -983,7 +988,11 @@ async fn one_person_of_two_sources_is_shown_as_the_organization_orders_them() {
         assert_eq!(back, 3);
         assert_eq!(store.chart().chart.manager(eve), Some(cy));
         assert_eq!(
-            store.source_priority_history(&set_by).await.unwrap().len(),
+            store
+                .policy_history::<Priority>(&set_by)
+                .await
+                .unwrap()
+                .len(),
             3
         );
 

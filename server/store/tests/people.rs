@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Cursor, time::Duration};
 
 use domain::{
     Attribute, EmployeeId, Relation, Value, Viewer, Violation,
-    sourcing::{Origin, Rule, Strength, Why},
+    sourcing::{Origin, Rule, Rules, Strength, Why},
 };
 use image::{ImageFormat, Rgba, RgbaImage};
 use proptest::prelude::*;
@@ -50,10 +50,10 @@ fn rule(attribute: Attribute, strength: Strength) -> Rule {
 
 async fn set(world: &World, cast: &Cast, rules: Vec<Rule>) {
     let viewer = cast.viewer(cast.priya);
-    let read = world.store.attribute_rules(&viewer).await.unwrap().version;
+    let read = world.store.policy::<Rules>(&viewer).await.unwrap().version;
     let set = world
         .store
-        .set_attribute_rules(&viewer, read, rules, "test");
+        .set_policy::<Rules>(&viewer, read, rules, "test");
     set.await.unwrap();
 }
 
@@ -652,7 +652,7 @@ async fn play(world: &World, turns: &[Turn]) {
         if since.is_empty() {
             continue;
         }
-        let rules = world.store.attribute_rules(&grace).await.unwrap();
+        let rules = world.store.policy::<Rules>(&grace).await.unwrap();
         let path = [cast.key_accounts, cast.sales, cast.management];
         let profile = world.store.profile(&grace, cast.grace).await.unwrap();
         for attribute in [

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use domain::{
     Attribute, EmployeeId, SourceId, UnitId, Violation,
     policy::Kind,
-    review::{Notice, OversightRule, When},
-    sourcing::{Origin, Rule, Strength},
+    review::{Notice, Oversight, OversightRule, When},
+    sourcing::{Origin, Rule, Rules, Strength},
 };
 use store::Error;
 use support::{Cast, World};
@@ -55,7 +55,7 @@ async fn whoever_may_not_set_rules_is_refused_and_may_read_them() {
             let store = &world.store;
             let answers = [
                 store
-                    .set_attribute_rules(&viewer, 0, rules.clone(), "")
+                    .set_policy::<Rules>(&viewer, 0, rules.clone(), "")
                     .await
                     .map(drop),
                 store
@@ -63,7 +63,7 @@ async fn whoever_may_not_set_rules_is_refused_and_may_read_them() {
                     .await
                     .map(drop),
                 store
-                    .set_oversight(&viewer, 0, vec![oversight(None, true)], "")
+                    .set_policy::<Oversight>(&viewer, 0, vec![oversight(None, true)], "")
                     .await
                     .map(drop),
                 store
@@ -74,9 +74,16 @@ async fn whoever_may_not_set_rules_is_refused_and_may_read_them() {
             for answer in answers {
                 assert!(matches!(answer, Err(Error::Forbidden)), "{answer:?}");
             }
-            let rules = store.attribute_rules(&viewer).await.unwrap();
+            let rules = store.policy::<Rules>(&viewer).await.unwrap();
             assert_eq!((rules.version, rules.rules.len()), (0, 0));
-            assert!(store.oversight(&viewer).await.unwrap().rules.is_empty());
+            assert!(
+                store
+                    .policy::<Oversight>(&viewer)
+                    .await
+                    .unwrap()
+                    .rules
+                    .is_empty()
+            );
         }
         assert_eq!(world.count("SELECT count(*) FROM policy_versions").await, 0);
         assert_eq!(world.count("SELECT count(*) FROM audit_entries").await, 0);
@@ -92,7 +99,7 @@ async fn a_set_from_an_old_version_is_refused() {
         let store = &world.store;
         let set = |read, strength| {
             let rules = vec![rule(Attribute::Title, strength)];
-            store.set_attribute_rules(&viewer, read, rules, "")
+            store.set_policy::<Rules>(&viewer, read, rules, "")
         };
         // Several at once from the same version: one goes in.
         let outcomes = futures::future::join_all((0..5).map(|_| set(0, Strength::Weak))).await;
@@ -110,7 +117,7 @@ async fn a_set_from_an_old_version_is_refused() {
             matches!(answer, Err(Error::Conflict("stale_version"))),
             "{answer:?}"
         );
-        let rules = store.attribute_rules(&viewer).await.unwrap();
+        let rules = store.policy::<Rules>(&viewer).await.unwrap();
         assert_eq!(rules.rules[0].strength, Strength::Strong);
         let entries = "SELECT count(*) FROM audit_entries WHERE action = 'policy.set'";
         assert_eq!(world.count(entries).await, 2);
@@ -131,7 +138,7 @@ async fn rules_about_what_is_not_there_are_refused() {
         for answer in [
             world
                 .store
-                .set_attribute_rules(&viewer, 0, vec![wrong.clone()], "")
+                .set_policy::<Rules>(&viewer, 0, vec![wrong.clone()], "")
                 .await
                 .map(drop),
             world
@@ -147,7 +154,7 @@ async fn rules_about_what_is_not_there_are_refused() {
             assert_eq!(fields, ["unit", "source"]);
         }
         let twice = vec![rule(Attribute::Title, Strength::Weak); 2];
-        let answer = world.store.set_attribute_rules(&viewer, 0, twice, "").await;
+        let answer = world.store.set_policy::<Rules>(&viewer, 0, twice, "").await;
         assert!(matches!(answer, Err(Error::Invalid(_))), "{answer:?}");
         let mut wrong = oversight(None, true);
         wrong.max_days = 0;
@@ -155,7 +162,10 @@ async fn rules_about_what_is_not_there_are_refused() {
             vec![wrong],
             vec![oversight(Some(UnitId(world.uuid())), true)],
         ] {
-            let answer = world.store.set_oversight(&viewer, 0, rules, "").await;
+            let answer = world
+                .store
+                .set_policy::<Oversight>(&viewer, 0, rules, "")
+                .await;
             assert!(matches!(answer, Err(Error::Invalid(_))), "{answer:?}");
         }
         assert_eq!(world.count("SELECT count(*) FROM policy_versions").await, 0);
@@ -220,7 +230,7 @@ async fn a_preview_tells_what_setting_then_does_and_writes_nothing() {
         let set =
             world
                 .store
-                .set_attribute_rules(&viewer, 0, rules.clone(), " Titles come from HR ");
+                .set_policy::<Rules>(&viewer, 0, rules.clone(), " Titles come from HR ");
         set.await.unwrap();
         let card = world.store.person(&viewer, cast.grace).await.unwrap();
         assert_eq!(card.title.as_deref(), Some("Key Account Lead"));
@@ -247,11 +257,11 @@ async fn history_says_who_and_why_and_a_former_version_comes_back() {
         edit(world, &cast, cast.grace, Attribute::Title, "Grace's own").await;
         let strong = vec![rule(Attribute::Title, Strength::Strong)];
         store
-            .set_attribute_rules(&viewer, 0, strong, "first")
+            .set_policy::<Rules>(&viewer, 0, strong, "first")
             .await
             .unwrap();
         store
-            .set_attribute_rules(&viewer, 1, Vec::new(), "second")
+            .set_policy::<Rules>(&viewer, 1, Vec::new(), "second")
             .await
             .unwrap();
         let title = async || store.person(&viewer, cast.grace).await.unwrap().title;
@@ -263,7 +273,7 @@ async fn history_says_who_and_why_and_a_former_version_comes_back() {
         assert_eq!(back, 3);
         assert_eq!(title().await.as_deref(), Some("Key Account Lead"));
         let history = store
-            .attribute_rules_history(&cast.viewer(cast.mei))
+            .policy_history::<Rules>(&cast.viewer(cast.mei))
             .await
             .unwrap();
         let notes: Vec<_> = history
@@ -296,17 +306,17 @@ async fn oversight_is_off_until_it_is_set() {
         let viewer = cast.viewer(cast.priya);
         let store = &world.store;
         let path = [cast.sales, cast.management];
-        let none = store.oversight(&viewer).await.unwrap();
+        let none = store.policy::<Oversight>(&viewer).await.unwrap();
         assert!(none.in_force(&path).is_none());
         let rules = vec![oversight(None, false), oversight(Some(cast.sales), true)];
         let set = store
-            .set_oversight(&viewer, 0, rules, "works council, 1 March")
+            .set_policy::<Oversight>(&viewer, 0, rules, "works council, 1 March")
             .await
             .unwrap();
         assert!(set.in_force(&path).unwrap().on);
         assert!(!set.in_force(&[cast.people, cast.management]).unwrap().on);
         store
-            .set_oversight(&viewer, 1, Vec::new(), "")
+            .set_policy::<Oversight>(&viewer, 1, Vec::new(), "")
             .await
             .unwrap();
         let version = store
@@ -314,8 +324,11 @@ async fn oversight_is_off_until_it_is_set() {
             .await
             .unwrap();
         assert_eq!(version, 3);
-        assert_eq!(store.oversight(&viewer).await.unwrap().rules, set.rules);
-        let history = store.oversight_history(&viewer).await.unwrap();
+        assert_eq!(
+            store.policy::<Oversight>(&viewer).await.unwrap().rules,
+            set.rules
+        );
+        let history = store.policy_history::<Oversight>(&viewer).await.unwrap();
         assert_eq!(history.len(), 3);
         assert_eq!(history[2].version.note, "works council, 1 March");
     })
@@ -337,7 +350,7 @@ async fn rules_and_edits_at_once_leave_nothing_stale() {
                     Strength::None
                 };
                 let rules = vec![rule(Attribute::Title, strength)];
-                let set = store.set_attribute_rules(&admin, read, rules, "");
+                let set = store.set_policy::<Rules>(&admin, read, rules, "");
                 set.await.unwrap();
             }
         };

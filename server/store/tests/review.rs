@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use domain::{
     ConversationId, EmployeeId, ReviewId, UnitId, Viewer,
-    review::{Notice, OversightRule, Reason, Request, When},
+    review::{Notice, Oversight, OversightRule, Reason, Request, When},
 };
 use store::{
     Error,
@@ -43,10 +43,15 @@ fn off(unit: UnitId) -> OversightRule {
 /// The oversight policy from now on.
 async fn policy(world: &World, cast: &Cast, rules: &[OversightRule]) {
     let priya = cast.viewer(cast.priya);
-    let read = world.store.oversight(&priya).await.unwrap().version;
+    let read = world
+        .store
+        .policy::<Oversight>(&priya)
+        .await
+        .unwrap()
+        .version;
     world
         .store
-        .set_oversight(&priya, read, rules.to_vec(), "a test")
+        .set_policy::<Oversight>(&priya, read, rules.to_vec(), "a test")
         .await
         .unwrap();
 }

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Instant};
 use domain::{
     Attribute, EmployeeId, Viewer,
     erp::Worker,
-    sourcing::{Rule, Strength},
+    sourcing::{Rule, Rules, Strength},
 };
 use store::people::DirectoryQuery;
 use support::World;
@@ -157,7 +157,7 @@ async fn a_hundred_thousand_people() {
         assert!(timed("preview", since) < 20);
         let since = Instant::now();
         store
-            .set_attribute_rules(&system, 0, vec![rule], "")
+            .set_policy::<Rules>(&system, 0, vec![rule], "")
             .await
             .unwrap();
         assert!(timed("set, a third changes", since) < 20);

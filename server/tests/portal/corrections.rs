@@ -10,7 +10,7 @@ use domain::{
     Attribute, EmployeeId, SourceId, Value as Said, Viewer,
     correction::State,
     erp::{Photo, Watermark, Worker},
-    sourcing::{Rule, Strength},
+    sourcing::{Rule, Rules, Strength},
 };
 use erp_adapters::{ErpAdapter, Error as Trouble, Page, Probe, Structure, WorkerIds};
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -290,7 +290,7 @@ impl Office {
         };
         let set = office
             .store
-            .set_attribute_rules(&office.hr, 0, vec![rule], "");
+            .set_policy::<Rules>(&office.hr, 0, vec![rule], "");
         set.await.unwrap();
         office
     }

@@ -87,7 +87,7 @@ async fn a_time_in_which_somebody_stands_in_is_ended_over_rest() {
             app.person("noah.petersen").await,
         );
         let mine = format!("/employees/{}/delegations", priya.id);
-        let day = |days| (chrono::Utc::now() + chrono::TimeDelta::days(days)).date_naive();
+        let day = |days| app.store().today() + chrono::TimeDelta::days(days);
         let named = json!({ "delegate": noah.id, "from": day(0), "until": day(7) });
         let named = priya.post(&mine, named).await.ok();
         let one = format!("{mine}/{}", named["id"].as_str().unwrap());

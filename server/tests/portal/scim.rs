@@ -852,7 +852,7 @@ async fn a_push_is_undone_and_the_next_one_is_heard_again() {
 /// Five thousand users of a source, as if they had been pushed one by one: that would take a minute.
 async fn five_thousand(app: &App, source: SourceId) -> Vec<uuid::Uuid> {
     let system = Viewer::system("test");
-    let (store, now) = (app.store(), chrono::Utc::now());
+    let (store, now) = (app.store(), chrono::DateTime::<chrono::Utc>::UNIX_EPOCH);
     let file = app.data_dir.join("optimus.sqlite");
     let db = Database::connect(format!("sqlite://{}", file.display()))
         .await

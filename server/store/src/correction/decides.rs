@@ -81,7 +81,7 @@ impl Store {
             return Ok(true);
         }
         let deciding = self.deciding(self.db(), viewer).await?;
-        let dotted = deciding.policy.dotted && !deciding.dotted.is_empty();
+        let dotted = deciding.policy.approvers.dotted && !deciding.dotted.is_empty();
         Ok(dotted || !deciding.stands_in_for.is_empty())
     }
 
@@ -184,7 +184,9 @@ impl Store {
             Approver::HrOfUnit => deciding.hr_of(whose),
         };
         let standing_in = delegation::stand_ins(conn, &ids, self.now()).await?;
-        if deciding.policy.dotted && matches!(approver, Approver::Manager | Approver::Chain) {
+        if deciding.policy.approvers.dotted
+            && matches!(approver, Approver::Manager | Approver::Chain)
+        {
             ids.extend(delegation::dotted(conn, whose).await?.above);
         }
         let standing_in = standing_in
@@ -249,12 +251,12 @@ impl Deciding {
             Relation::Colleague | Relation::Stranger if standing.dotted => Relation::DottedSuperior,
             relation => relation,
         };
-        if approver.is(standing, policy.dotted) && may(relation) && sees(relation) {
+        if approver.is(standing, policy.approvers.dotted) && may(relation) && sees(relation) {
             return true;
         }
         let on_behalf_of = |manager: &EmployeeId| {
             reaches(chart, me, *manager, whose)
-                && approver.is(self.standing(*manager, whose), policy.dotted)
+                && approver.is(self.standing(*manager, whose), policy.approvers.dotted)
         };
         may(Relation::StandIn)
             && (audience != Audience::HrAndSelf || sees(relation))
