@@ -6,7 +6,10 @@ use axum::{
     extract::Path,
     response::{IntoResponse as _, Redirect, Response},
 };
-use domain::{EmployeeId, RunId, SourceId, sync::Beside};
+use domain::{
+    EmployeeId, RunId, SourceId,
+    sync::{Beside, Totals},
+};
 use leptos::prelude::*;
 use store::{Error, run::undo::UndoPreview, scim::KIND};
 
@@ -126,7 +129,7 @@ pub async fn show(
                             {list}
                         </section>
                         <aside class="stack" aria-label="In figures, and what stays">
-                            {figures(&preview)}
+                            {figures(preview.totals, preview.units, preview.left_in_all)}
                             {left(&preview)}
                         </aside>
                     </div>
@@ -152,15 +155,13 @@ fn asks(preview: &UndoPreview) -> Option<AnyView> {
     })
 }
 
-fn figures(preview: &UndoPreview) -> AnyView {
-    let totals = preview.totals;
-    let left = figure(preview.left_in_all);
+fn figures(totals: Totals, units: u64, left: u64) -> AnyView {
     let figures = [
         ("Come back", totals.returners),
         ("Go again", totals.leavers),
         ("Move back", totals.movers),
         ("Get values back", totals.changed),
-        ("Units", preview.units),
+        ("Units", units),
     ]
     .map(|(label, count)| view! { <Fact label=label>{figure(count)}</Fact> })
     .into_iter()
@@ -174,7 +175,7 @@ fn figures(preview: &UndoPreview) -> AnyView {
     view! {
         <Card title="In figures" id="figures">
             <Facts one=true>
-                {figures} {beside} <Fact label="Left as it is">{left}</Fact>
+                {figures} {beside} <Fact label="Left as it is">{figure(left)}</Fact>
             </Facts>
         </Card>
     }
