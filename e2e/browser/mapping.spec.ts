@@ -101,8 +101,14 @@ test('a table becomes people by a mapping that was tried before', async ({ page,
     const mapping = JSON.parse(await readFile(await (await coming).path(), 'utf8'));
     expect(mapping.worker).toHaveLength(7);
     await page.getByText('Import', { exact: true }).click();
+    const text = page.getByLabel(/^A mapping that was exported/);
+    const wrong = { ...mapping, worker: [{ target: 'shoe_size', from: '/size' }] };
+    await text.fill(JSON.stringify(wrong));
+    await page.getByRole('button', { name: 'Set mapping' }).click();
+    await expect(page.getByText('/worker/0/target: “shoe_size” is not known.')).toBeVisible();
+    await expect(text).toHaveValue(JSON.stringify(wrong));
     mapping.worker.push({ target: 'location', from: '', transforms: [{ do: 'constant', value: 'Sheffield' }] });
-    await page.getByLabel(/^A mapping that was exported/).fill(JSON.stringify(mapping));
+    await text.fill(JSON.stringify(mapping));
     await page.getByRole('button', { name: 'Set mapping' }).click();
     await expect(page.getByText('Read from the text, and not set yet.')).toBeVisible();
     await page.getByRole('button', { name: 'Set mapping' }).click();

@@ -52,6 +52,8 @@ struct Typed {
     note: String,
     workers: Vec<Row>,
     units: Vec<Row>,
+    /// What was to be imported and is not a mapping.
+    json: String,
     wrong: Vec<Violation>,
 }
 
@@ -99,6 +101,7 @@ impl Typed {
             note: String::new(),
             workers: rows(&mapping.worker),
             units: rows(&mapping.unit),
+            json: String::new(),
             wrong: Vec::new(),
         }
     }
@@ -128,6 +131,7 @@ impl Typed {
             note: posted.get("note").to_owned(),
             workers: rows("worker"),
             units: rows("unit"),
+            json: String::new(),
             wrong: Vec::new(),
         }
     }
@@ -233,6 +237,37 @@ fn bringer(source: &Source) -> String {
     }
 }
 
+/// Faults of an import that are told at once.
+const FAULTS_TOLD: usize = 5;
+
+/// A mapping from its JSON, or what is wrong with it; each fault is of `json`, and then where in it.
+fn imported(text: &str) -> Result<Mapping, Vec<Violation>> {
+    let json = serde_json::from_str(text).map_err(|_| {
+        vec![Violation::BadFormat {
+            field: "json".into(),
+            expected: "a mapping as it is exported here".into(),
+        }]
+    })?;
+    Mapping::read(&json, "json")
+}
+
+/// What is wrong with an import, each fault after its place.
+fn wrong_import(wrong: &[Violation]) -> Option<String> {
+    let faults = wrong.iter().filter_map(|wrong| {
+        let place = wrong.field().strip_prefix("json")?;
+        let told = words::violation(wrong);
+        Some(match place {
+            "" => told,
+            place => format!("{place}: {told}"),
+        })
+    });
+    let mut told: Vec<_> = faults.take(FAULTS_TOLD + 1).collect();
+    if told.len() > FAULTS_TOLD {
+        told[FAULTS_TOLD] = "There is more.".into();
+    }
+    (!told.is_empty()).then(|| told.join(" "))
+}
+
 /// `POST /console/sources/{id}/mapping`
 pub async fn set(
     visit: Visit,
@@ -246,7 +281,7 @@ pub async fn set(
     mapping_in_force(store, &visit.viewer, id).await?;
     if let Some(text) = posted.filled("json") {
         let mut typed = Typed::posted(&posted);
-        return match serde_json::from_str::<Mapping>(text) {
+        return match imported(text) {
             Ok(mapping) => {
                 let version = typed.version;
                 let typed = Typed {
@@ -255,11 +290,9 @@ pub async fn set(
                 };
                 page(visit, id, typed, Origin::Told, None, Some(Ok(()))).await
             }
-            Err(_) => {
-                typed.wrong = vec![Violation::BadFormat {
-                    field: "json".into(),
-                    expected: "a mapping as it is exported here".into(),
-                }];
+            Err(wrong) => {
+                typed.json = text.to_owned();
+                typed.wrong = wrong;
                 refused(visit, id, typed).await
             }
         };
@@ -439,11 +472,8 @@ fn form(home: &str, typed: &Typed) -> AnyView {
         typed.version.to_string(),
         typed.note.clone(),
     );
-    let bad_text = typed
-        .wrong
-        .iter()
-        .find(|wrong| wrong.field() == "json")
-        .map(words::violation);
+    let bad_text = wrong_import(&typed.wrong);
+    let json = typed.json.clone();
     let importing = bad_text.is_some();
     view! {
         <form class="stack stack--loose" method="post" action=action>
@@ -483,6 +513,7 @@ fn form(home: &str, typed: &Typed) -> AnyView {
                         <Textarea
                             label="A mapping that was exported"
                             name="json"
+                            value=json
                             rows=6
                             help="It takes the place of the lines above, and is not set by that."
                             error=bad_text

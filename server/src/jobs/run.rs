@@ -227,8 +227,11 @@ impl Driver {
                 place: "the list of everybody".into(),
                 field: None,
                 what: format!(
-                    "has {} records whose id cannot be read; nobody is taken to have left",
-                    present.unreadable
+                    "has {} whose id cannot be read; nobody is taken to have left",
+                    match present.unreadable {
+                        1 => "a record".to_owned(),
+                        records => format!("{records} records"),
+                    }
                 ),
                 external_id: None,
                 left_out: true,
