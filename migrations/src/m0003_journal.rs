@@ -1,34 +1,6 @@
 //! What a run has to put back when it is undone, the past of every value, and the limits of a source.
 
-use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
-
-use crate::execute;
-
-pub(crate) struct Step;
-
-impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0003_journal"
-    }
-}
-
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "written as the trait has it, or the lifetimes differ"
-)]
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // Counts up by itself: rows of one moment have an order too.
-        let counted = match manager.get_database_backend() {
-            DatabaseBackend::Postgres => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-            _ => "INTEGER PRIMARY KEY",
-        };
-        execute(manager, &UP.replace("{counted}", counted)).await
-    }
-}
-
-const UP: &str = r"
+pub(crate) const UP: &str = r"
 ALTER TABLE sources ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE sources ADD COLUMN paused_since {time};
 ALTER TABLE sources ADD COLUMN paused_why TEXT;

@@ -1,29 +1,6 @@
 //! People with dates ahead, vacant posts, dotted lines, stand-ins, and how a source tells people.
 
-use sea_orm_migration::prelude::*;
-
-use crate::execute;
-
-pub(crate) struct Step;
-
-impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0004_people_over_time"
-    }
-}
-
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "written as the trait has it, or the lifetimes differ"
-)]
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, UP).await
-    }
-}
-
-const UP: &str = r"
+pub(crate) const UP: &str = r"
 ALTER TABLE erp_records ADD COLUMN due_on TEXT;
 CREATE INDEX erp_records_by_due ON erp_records (due_on) WHERE due_on IS NOT NULL;
 

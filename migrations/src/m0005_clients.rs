@@ -1,30 +1,7 @@
 //! Clients with what they owe, their tickets, and who may see them.
 
-use sea_orm_migration::prelude::*;
-
-use crate::execute;
-
-pub(crate) struct Step;
-
-impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0005_clients"
-    }
-}
-
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "written as the trait has it, or the lifetimes differ"
-)]
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, UP).await
-    }
-}
-
 // Money is decimal text: SQLite has no exact number, and nothing is added up in SQL.
-const UP: &str = r"
+pub(crate) const UP: &str = r"
 CREATE TABLE source_feeds (
     source_id {uuid} NOT NULL REFERENCES sources (id),
     feed TEXT NOT NULL,

@@ -1,30 +1,7 @@
 //! Corrections of values that the ERP decides, and their way back into the source.
 
-use sea_orm_migration::prelude::*;
-
-use crate::execute;
-
-pub(crate) struct Step;
-
-impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0007_corrections"
-    }
-}
-
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "written as the trait has it, or the lifetimes differ"
-)]
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, UP).await
-    }
-}
-
 // `due_at` is the outbox: a row that has one waits to be sent, from then on.
-const UP: &str = r"
+pub(crate) const UP: &str = r"
 CREATE TABLE corrections (
     id {uuid} PRIMARY KEY,
     employee_id {uuid} NOT NULL REFERENCES employees (id),

@@ -1,29 +1,6 @@
 //! When sources are read by themselves, and how their fields are mapped.
 
-use sea_orm_migration::prelude::*;
-
-use crate::execute;
-
-pub(crate) struct Step;
-
-impl MigrationName for Step {
-    fn name(&self) -> &'static str {
-        "m0008_schedules"
-    }
-}
-
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "written as the trait has it, or the lifetimes differ"
-)]
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, UP).await
-    }
-}
-
-const UP: &str = r"
+pub(crate) const UP: &str = r"
 ALTER TABLE sources ADD COLUMN full_read_at {time};
 ALTER TABLE sources ADD COLUMN full_wanted BOOLEAN NOT NULL DEFAULT FALSE;
 

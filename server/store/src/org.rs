@@ -73,6 +73,26 @@ pub(crate) async fn units_only(conn: &impl ConnectionTrait) -> Result<Snapshot> 
     })
 }
 
+/// [`units_only`] of units that are known already.
+pub(crate) fn of_units(units: impl Iterator<Item = UnitInfo>) -> Snapshot {
+    let infos: BTreeMap<UnitId, UnitInfo> = units.map(|unit| (unit.id, unit)).collect();
+    let units: Vec<Unit> = infos
+        .values()
+        .map(|unit| Unit {
+            id: unit.id,
+            parent: unit.parent,
+            heads: Vec::new(),
+        })
+        .collect();
+    let (chart, findings) = OrgChart::build(&[], &units);
+    Snapshot {
+        chart,
+        findings,
+        units: infos,
+        ..Snapshot::default()
+    }
+}
+
 /// The active units, for the chart and by name. Heads that the data names are
 /// ERP ids: they are looked up among the records of the unit's source.
 async fn read_units(

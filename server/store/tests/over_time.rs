@@ -10,13 +10,13 @@ use std::{
 
 use chrono::NaiveDate;
 use domain::{
-    Attribute, EmployeeId, Roles, RunId, SourceId, Value, Viewer,
+    Attribute, EmployeeId, Roles, SourceId, Value, Viewer,
     delegation::Request as Delegating,
     erp::{Delegate, OrgUnit, Vacancy, Worker},
     org::Finding,
     review::{By, Notice, Oversight, OversightRule, Reason, Request, When},
     sourcing::Priority,
-    sync::{Clue, Correlation, Key, Step, StepKind},
+    sync::{Clue, Correlation, Key, StepKind},
 };
 use store::{
     Error, Store,
@@ -25,7 +25,10 @@ use store::{
     run::{Phase, Read, Run},
     source::Decision,
 };
-use support::{Cast, World, everywhere};
+use support::{
+    Cast, World, everywhere,
+    firm::{self, finish, id, set, steps},
+};
 
 const SYSTEM: Viewer = Viewer::system("test");
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -35,27 +38,7 @@ fn day(text: &str) -> NaiveDate {
 }
 
 fn worker(id: &str, name: &str, manager: Option<&str>) -> Worker {
-    let says = [
-        (Attribute::DisplayName, name.to_owned()),
-        (Attribute::EmployeeNumber, format!("N-{id}")),
-        (Attribute::Emails, format!("{id}@northwindforge.example")),
-        (Attribute::Title, "Fitter".to_owned()),
-    ];
-    Worker {
-        external_id: id.into(),
-        active: true,
-        attributes: says
-            .into_iter()
-            .map(|(attribute, text)| (attribute, Some(Value::Text(text))))
-            .collect(),
-        manager: manager.map(str::to_owned),
-        unit: Some("u1".into()),
-        ..Worker::default()
-    }
-}
-
-fn set(worker: &mut Worker, attribute: Attribute, text: &str) {
-    worker.attributes.insert(attribute, Some(text.into()));
+    firm::worker(id, name, manager, Some("u1"))
 }
 
 /// Ada leads; Bo and Cy are below her; Eve is below Bo. Ten more below Cy, so that one or two who
@@ -115,34 +98,10 @@ async fn plan(store: &Store, source: SourceId, dry: bool, says: Says<'_>) -> Run
     store.plan_run(&SYSTEM, run, present).await.unwrap()
 }
 
-async fn finish(store: &Store, run: RunId) -> Run {
-    while store.apply_run(&SYSTEM, run).await.unwrap() > 0 {}
-    store.end_run(&SYSTEM, run, None).await.unwrap()
-}
-
 async fn sync(store: &Store, source: SourceId, says: Says<'_>) -> Run {
     let run = plan(store, source, false, says).await;
     assert_eq!(run.phase, Phase::Applying, "{run:?}");
     finish(store, run.id).await
-}
-
-async fn steps(store: &Store, run: RunId) -> BTreeMap<String, Step> {
-    let page = store.run_steps(&SYSTEM, run, None, None).await.unwrap();
-    page.items
-        .into_iter()
-        .map(|step| (step.external_id.clone(), step))
-        .collect()
-}
-
-async fn id(world: &World, external_id: &str) -> EmployeeId {
-    let rows = world
-        .rows(
-            "SELECT employee_id FROM erp_records WHERE external_id = $1",
-            [external_id.into()],
-        )
-        .await;
-    assert_eq!(rows.len(), 1, "{external_id}");
-    EmployeeId(rows[0].try_get_by_index(0).unwrap())
 }
 
 async fn works(world: &World, who: EmployeeId) -> bool {

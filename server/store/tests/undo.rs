@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::NaiveDate;
 use domain::{
-    Attribute, EmployeeId, Role, Roles, RunId, SourceId, Value, Viewer,
+    Attribute, Role, Roles, RunId, SourceId, Value, Viewer,
     client::{Account, Client, Ticket, TicketMessage},
     erp::{Delegate, OrgUnit, Vacancy, Worker},
     scim::{USER, clean, operations},
-    sync::{Beside, Limit, Limits, PutBack, Step, StepKind},
+    sync::{Beside, Limit, Limits, PutBack, StepKind},
 };
 use serde_json::json;
 use store::{
@@ -22,43 +22,13 @@ use store::{
     scim::{KIND, Refused, Resource},
     source::NewSource,
 };
-use support::World;
+use support::{
+    World,
+    firm::{finish, firm, id, set, steps, table, unit, worker},
+};
 
 static SYSTEM: Viewer = Viewer::system("test");
 const PASSWORD: &str = "seven quiet lanterns upstream";
-
-fn worker(id: &str, name: &str, manager: Option<&str>, unit: Option<&str>) -> Worker {
-    let says = [
-        (Attribute::DisplayName, name.to_owned()),
-        (Attribute::EmployeeNumber, format!("N-{id}")),
-        (Attribute::Emails, format!("{id}@northwindforge.example")),
-        (Attribute::Title, "Fitter".to_owned()),
-    ];
-    Worker {
-        external_id: id.into(),
-        active: true,
-        attributes: says
-            .into_iter()
-            .map(|(attribute, text)| (attribute, Some(Value::Text(text))))
-            .collect(),
-        manager: manager.map(str::to_owned),
-        unit: unit.map(str::to_owned),
-        ..Worker::default()
-    }
-}
-
-fn set(worker: &mut Worker, attribute: Attribute, text: &str) {
-    worker.attributes.insert(attribute, Some(text.into()));
-}
-
-fn unit(id: &str, name: &str) -> OrgUnit {
-    OrgUnit {
-        external_id: id.into(),
-        name: name.into(),
-        parent: None,
-        heads: Vec::new(),
-    }
-}
 
 fn post(id: &str, manager: Option<&str>) -> Vacancy {
     Vacancy {
@@ -133,19 +103,6 @@ impl From<&(Vec<OrgUnit>, Vec<Worker>)> for Says {
     }
 }
 
-/// Ada leads; Bo, Cy and Di are below her; Eve is below Bo.
-fn firm() -> (Vec<OrgUnit>, Vec<Worker>) {
-    let units = vec![unit("u1", "Works"), unit("u2", "Office")];
-    let workers = vec![
-        worker("e", "Eve", Some("b"), Some("u1")),
-        worker("d", "Di", Some("a"), Some("u2")),
-        worker("c", "Cy", Some("a"), Some("u2")),
-        worker("b", "Bo", Some("a"), Some("u1")),
-        worker("a", "Ada", None, Some("u2")),
-    ];
-    (units, workers)
-}
-
 /// Reads everything, as far as the plan.
 async fn read(store: &Store, source: SourceId, says: impl Into<Says>) -> Run {
     let says = says.into();
@@ -162,11 +119,6 @@ async fn read(store: &Store, source: SourceId, says: impl Into<Says>) -> Run {
         store.read_page(&SYSTEM, run, page).await.unwrap();
     }
     store.plan_run(&SYSTEM, run, None).await.unwrap()
-}
-
-async fn finish(store: &Store, run: RunId) -> Run {
-    while store.apply_run(&SYSTEM, run).await.unwrap() > 0 {}
-    store.end_run(&SYSTEM, run, None).await.unwrap()
 }
 
 async fn sync(store: &Store, source: SourceId, says: impl Into<Says>) -> Run {
@@ -191,52 +143,6 @@ async fn sync(store: &Store, source: SourceId, says: impl Into<Says>) -> Run {
     let ended = store.end_pull(&SYSTEM, run.id, pull, Some("1".into()));
     ended.await.unwrap();
     store.end_run(&SYSTEM, run.id, None).await.unwrap()
-}
-
-async fn id(world: &World, external_id: &str) -> EmployeeId {
-    let rows = world
-        .rows(
-            "SELECT employee_id FROM erp_records WHERE external_id = $1",
-            [external_id.into()],
-        )
-        .await;
-    assert_eq!(rows.len(), 1, "{external_id}");
-    EmployeeId(rows[0].try_get_by_index(0).unwrap())
-}
-
-async fn steps(store: &Store, run: RunId) -> BTreeMap<String, Step> {
-    let page = store.run_steps(&SYSTEM, run, None, None).await.unwrap();
-    assert_eq!(page.next_cursor, None);
-    page.items
-        .into_iter()
-        .map(|step| (step.external_id.clone(), step))
-        .collect()
-}
-
-/// Every row of a table as text, sorted.
-async fn table(world: &World, table: &str) -> Vec<String> {
-    let ask = if world.is_postgres() {
-        format!("SELECT t::text FROM {table} t ORDER BY 1")
-    } else {
-        let columns = world
-            .rows(
-                &format!("SELECT name FROM pragma_table_info('{table}')"),
-                [],
-            )
-            .await;
-        let columns: Vec<String> = columns
-            .iter()
-            .map(|row| format!("quote({})", row.try_get_by_index::<String>(0).unwrap()))
-            .collect();
-        format!(
-            "SELECT {} FROM {table} ORDER BY 1",
-            columns.join(" || '|' || ")
-        )
-    };
-    let rows = world.rows(&ask, []).await;
-    rows.iter()
-        .map(|row| row.try_get_by_index(0).unwrap())
-        .collect()
 }
 
 async fn hour(world: &World) {

@@ -1,6 +1,9 @@
 //! From a plan to the database: chunk by chunk, each a transaction that is whole in itself.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
@@ -26,6 +29,7 @@ use crate::{
     Event, Result, Store, account, audit,
     change::Change,
     correction, db,
+    org::Snapshot,
     people::ErpRecord,
     several,
     shown::{self, Columns, Facts, Sourcing},
@@ -106,8 +110,9 @@ impl Store {
         let steps = lines
             .map(|line| work.planned(line))
             .collect::<Result<Vec<_>>>()?;
+        let org = work.org();
         let written = self
-            .write_steps(viewer, live, work, steps, &mut change)
+            .write_steps(viewer, live, work, &org, steps, &mut change)
             .await?;
         shown::reshow_knowing(&change.tx, &written.shown, written.records).await?;
         let mut totals = Totals::default();
@@ -143,10 +148,18 @@ impl Store {
         viewer: &Viewer,
         live: &Live,
         work: &Work,
-        steps: Vec<Planned>,
+        org: &Arc<Snapshot>,
+        mut steps: Vec<Planned>,
         change: &mut Change<'_>,
     ) -> Result<Written> {
         let at = change.at;
+        let mut told = Vec::with_capacity(steps.len());
+        for planned in &mut steps {
+            let step = serde_json::to_string(&work.step(planned))?;
+            // What was read of a person goes into their record.
+            let worker = planned.employee.and_then(|_| planned.worker.take());
+            told.push((step, worker));
+        }
         let old: Vec<_> = steps
             .iter()
             .filter(|planned| !matches!(planned.kind, StepKind::Joiner | StepKind::Undecided))
@@ -162,7 +175,7 @@ impl Store {
         let shared = several::shared(&change.tx, live.source, &ids).await?;
         let above_posts = work.above_posts();
         let sourcing = match old.len() < steps.len() {
-            true => Some(Sourcing::load(&change.tx).await?),
+            true => Some(Sourcing::with(&change.tx, org.clone()).await?),
             false => None,
         };
         let mut rows = Rows::default();
@@ -170,8 +183,7 @@ impl Store {
         let mut leavers = Vec::new();
         let mut noted = Vec::new();
         let mut became = HashMap::new();
-        for (place, planned) in (work.next..).zip(&steps) {
-            let step = serde_json::to_string(&work.step(planned))?;
+        for ((place, planned), (step, worker)) in (work.next..).zip(&steps).zip(told) {
             rows.steps.push([
                 live.id.0.into(),
                 (place as i64).into(),
@@ -199,8 +211,15 @@ impl Store {
             };
             let before = kept.remove(&planned.external_id);
             let said = before.as_ref().map(|before| &before.record.worker);
-            let Some(record) =
-                rows.record(live, work.today, planned, employee, before.as_ref(), at)?
+            let Some(record) = rows.record(
+                live,
+                work.today,
+                planned,
+                worker,
+                employee,
+                before.as_ref(),
+                at,
+            )?
             else {
                 continue;
             };
@@ -465,19 +484,26 @@ impl Rows {
         Ok(())
     }
 
-    /// The record that follows; none if there is nothing that it could follow.
+    /// The record that follows, of a `worker` who was read or of nothing new;
+    /// none if there is nothing that it could follow.
+    #[expect(clippy::too_many_arguments, reason = "what a record is made of")]
     fn record(
         &mut self,
         live: &Live,
         today: NaiveDate,
         planned: &Planned,
+        worker: Option<Worker>,
         employee: EmployeeId,
         before: Option<&Kept>,
         at: DateTime<Utc>,
     ) -> Result<Option<ErpRecord>> {
         let gone = planned.kind == StepKind::Leaver;
-        let (worker, digest) = match (&planned.worker, before) {
-            (Some(worker), _) => (worker.clone(), worker.digest().to_vec()),
+        let was_read = worker.is_some();
+        let (worker, digest) = match (worker, before) {
+            (Some(worker), _) => {
+                let digest = worker.digest().to_vec();
+                (worker, digest)
+            }
             (None, Some(before)) => {
                 let mut worker = before.record.worker.clone();
                 worker.active &= !gone;
@@ -500,7 +526,7 @@ impl Rows {
         let photo = old.and_then(|old| old.photo.clone());
         let photo = photo.filter(|_| worker.photo.is_some());
         let mut record = ErpRecord::succeed(old, worker, photo, at);
-        if planned.worker.is_none() && !gone {
+        if !was_read && !gone {
             record.changed.insert(Attribute::Department, at);
         }
         // A day that has come changes this as a word of the ERP does.

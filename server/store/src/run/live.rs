@@ -25,7 +25,12 @@ use super::{
     plan,
     spool::{Slot, Spool},
 };
-use crate::{Error, Inner, Result, db, people::ErpRecord, source::Decision};
+use crate::{
+    Error, Inner, Result, db,
+    org::{self, Snapshot, UnitInfo},
+    people::ErpRecord,
+    source::Decision,
+};
 
 /// How often a run's process shows that it lives.
 pub(super) const BEAT: Duration = Duration::from_secs(2);
@@ -304,6 +309,8 @@ pub(super) struct Work {
     pub units: HashMap<String, UnitRow>,
     /// Records that are new or say something else, by external id.
     pub fresh: HashMap<String, Fresh>,
+    /// The source's units as the run leaves them, once a step is applied.
+    pub org: Option<Arc<Snapshot>>,
     /// What is put aside.
     pub spool: Spool,
     /// The external ids of superiors and units that were read.
@@ -622,6 +629,20 @@ impl Work {
                 .copied();
         }
         Ok(())
+    }
+
+    /// The source's units as the run leaves them. People who are new are in none of another source.
+    pub fn org(&mut self) -> Arc<Snapshot> {
+        let units = self.units.values().filter(|unit| unit.active);
+        let units = units.map(|unit| UnitInfo {
+            id: unit.id,
+            name: unit.name.clone(),
+            parent: unit.parent_id,
+            people: 0,
+        });
+        self.org
+            .get_or_insert_with(|| Arc::new(org::of_units(units)))
+            .clone()
     }
 
     /// Lets go of what only planning and applying need.

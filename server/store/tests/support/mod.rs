@@ -15,6 +15,8 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 #![allow(clippy::print_stderr, reason = "says on which database a test failed")]
 
+pub mod firm;
+
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
