@@ -39,7 +39,7 @@ pub async fn measure(program: &Path, dir: &Path, report: &mut Report) -> Result<
         .context("nobody is a mere employee")?;
     let administrates = |member: &&Value| {
         let mut roles = member["roles"].as_array().into_iter().flatten();
-        roles.any(|role| role == "system_admin")
+        roles.any(|role| role == "system_administrator")
     };
     let admin = cast
         .iter()
