@@ -2,8 +2,8 @@
 //!
 //! A workbook is a ZIP of XML, and both can be made to take more memory than a
 //! machine has: so every part is unpacked once with a limit before anything is
-//! made of it, cells are taken one by one, and the size that a sheet says it
-//! has is not believed. Formulas are not worked out: what counts is the value
+//! made of it, cells are taken one by one and in order, and the size that a
+//! sheet says it has is not believed. Formulas are not worked out: what counts is the value
 //! that was saved beside them. Entities other than those of XML itself are
 //! refused by the reader, so that a file cannot name another.
 
@@ -25,6 +25,8 @@ pub(super) const ROWS: u32 = 200_000;
 pub(super) const COLUMNS: u32 = 256;
 /// Most cells with something in them.
 const CELLS: usize = 5_000_000;
+/// Bytes of a format of a cell without its texts, about.
+const STYLE_BYTES: usize = 512;
 /// Largest whole number of which a spreadsheet keeps every digit: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -51,6 +53,7 @@ pub(super) fn read(
     let mut nameless = std::collections::BTreeSet::new();
     let mut count = 0;
     let mut named = false;
+    let mut last = None;
     while let Some(cell) = cells.next_cell().map_err(|error| words(&error))? {
         let (row, column) = cell.get_position();
         if matches!(cell.get_value(), DataRef::Empty) || row + 1 < header {
@@ -66,6 +69,10 @@ pub(super) fn read(
         if count > CELLS {
             return Err(format!("has more than {CELLS} cells"));
         }
+        // Else one cell could come a million times, each time with its text.
+        if last.replace((row, column)) >= Some((row, column)) {
+            return Err("has cells that come twice, or out of order".into());
+        }
         let value = value(cell.get_value());
         if row + 1 == header {
             header_cells.push((column, value?));
@@ -77,9 +84,6 @@ pub(super) fn read(
         }
         let number = u64::from(row) + 1;
         if number != line.number {
-            if number < line.number {
-                return Err("has rows out of order".into());
-            }
             grid.push(std::mem::replace(&mut line, Line::new(number)))?;
         }
         match grid.column(column) {
@@ -113,29 +117,40 @@ pub(super) fn weigh(bytes: &[u8], most: u64) -> Result<(), String> {
             .by_index(index)
             .map_err(|_| "is damaged, or protected by a password".to_owned())?;
         let name = part.name().map_err(|_| "is damaged".to_owned())?;
-        let strings = name.to_lowercase().ends_with("sharedstrings.xml");
-        drop(name);
-        let mut head = Vec::new();
-        let mut part = part.take(left + 1);
-        // The reader makes room for as many texts as this part says it has.
-        let read = if strings {
-            part.read_to_end(&mut head).map(|read| read as u64)
+        let name = name.to_lowercase();
+        let check: Option<Check> = if name.ends_with("sharedstrings.xml") {
+            Some(check_count)
+        } else if name.ends_with("styles.xml") {
+            Some(check_styles)
         } else {
-            std::io::copy(&mut part, &mut std::io::sink())
+            None
+        };
+        let mut kept = Vec::new();
+        let mut part = part.take(left + 1);
+        let read = match check {
+            Some(_) => part.read_to_end(&mut kept).map(|read| read as u64),
+            None => std::io::copy(&mut part, &mut std::io::sink()),
         };
         let read = read.map_err(|_| "is damaged".to_owned())?;
         left = left
             .checked_sub(read)
             .ok_or_else(|| format!("is larger than {most} bytes when unpacked"))?;
-        if strings {
-            check_count(&head)?;
+        if let Some(check) = check {
+            check(&kept)?;
         }
     }
     Ok(())
 }
 
+/// Looks through a part that the reader makes more of than it is.
+type Check = fn(&[u8]) -> Result<(), String>;
+
+/// The reader makes room for as many texts as the part says it has, and a text of each of its elements.
 fn check_count(strings: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(strings).map_err(|_| "has texts that are not UTF-8")?;
+    if count(strings, b"<si") + count(strings, b":si") > CELLS {
+        return Err(format!("has more than {CELLS} texts"));
+    }
     // Wherever it stands: a comment before the element could say something else.
     for said in text.split("uniqueCount").skip(1) {
         let digits = said.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -148,6 +163,21 @@ fn check_count(strings: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The reader gives every format of a cell a copy of its font, and of how its numbers are written.
+fn check_styles(styles: &[u8]) -> Result<(), String> {
+    let pieces = styles.split(|byte| *byte == b'<');
+    let longest = pieces.map(<[u8]>::len).max().unwrap_or(0);
+    let room = count(styles, b"xf").saturating_mul(longest.max(STYLE_BYTES));
+    if room as u64 > UNPACKED {
+        return Err("has more formats of cells than a table of people needs".into());
+    }
+    Ok(())
+}
+
+fn count(part: &[u8], what: &[u8]) -> usize {
+    part.windows(what.len()).filter(|at| *at == what).count()
 }
 
 fn choose<R: Read + std::io::Seek>(book: &Xlsx<R>, wanted: Option<&str>) -> Result<String, String> {
@@ -273,5 +303,18 @@ mod tests {
         assert!(check_count(b"<sst uniqueCount=\"99999999999\">").is_err());
         assert!(check_count(b"<sst uniqueCount=\"99999999999999999999999\">").is_err());
         assert!(check_count(b"\xFF\xFE<\0").is_err());
+        assert!(check_count("<si/>".repeat(CELLS + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn formats_that_would_be_copied_without_end_are_refused() {
+        let styles = |name: usize, formats: usize| {
+            let font = format!("<font><name val=\"{}\"/></font>", "x".repeat(name));
+            let formats = "<xf fontId=\"0\"/>".repeat(formats);
+            check_styles(format!("{font}{formats}").as_bytes())
+        };
+        assert_eq!(styles(40, 65_490), Ok(()), "as many as Excel has");
+        assert!(styles(1_000_000, 1_000).is_err());
+        assert!(styles(0, 600_000).is_err());
     }
 }

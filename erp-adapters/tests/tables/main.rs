@@ -1,5 +1,6 @@
 //! Tables that people put into a folder, with every fault that they have.
 
+mod bombs;
 mod folder;
 mod open_document;
 mod photos;
