@@ -1,11 +1,11 @@
 //! What every handler has: the store, and what the process was started with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::mapping::Mapping;
 use domain::{RunId, SourceId, Viewer};
-use erp_adapters::{ErpAdapter, Guard, KINDS};
-use store::{Store, mapping::MappingVersion};
+use erp_adapters::{ErpAdapter, Guard, KINDS, Kind};
+use store::{Store, mapping::MappingVersion, source::Source};
 use tokio::sync::mpsc;
 
 /// Work that the server does on its own time.
@@ -61,28 +61,73 @@ pub async fn open_source(
     Ok(erp_adapters::open(&source.kind, &settings, mapping, guard))
 }
 
-/// The mapping that a source follows, and the version that set it; none for the one that its kind
-/// brings. Needs `ReadSources`.
+/// Where the mapping comes from that a source follows.
+#[derive(Debug)]
+pub enum MappedBy {
+    /// A version that somebody set.
+    Version(MappingVersion),
+    /// Its kind, or the preset of its settings.
+    Kind,
+    /// The names of its fields.
+    Names,
+    /// There is none, and no run can follow one; with what came in the way of making one.
+    Nothing(Option<erp_adapters::Error>),
+}
+
+/// How long a source has to say what its fields are called, and to give records to try a mapping on.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A source of a kind that follows a mapping. Needs `ReadSources`.
 ///
 /// # Errors
-/// [`store::Error::NotFound`], also for a source of a kind that follows no mapping.
-pub async fn mapping_in_force(
+/// [`store::Error::NotFound`], also for a source of another kind.
+pub async fn mapped_source(
     store: &Store,
     viewer: &Viewer,
     id: SourceId,
-) -> Result<(Mapping, Option<MappingVersion>), store::Error> {
+) -> Result<Source, store::Error> {
     let source = store.source(viewer, id).await?;
-    if !KINDS
-        .iter()
-        .any(|kind| kind.name == source.kind && kind.mapped)
-    {
-        return Err(store::Error::NotFound);
+    let mapped = |kind: &Kind| kind.name == source.kind && kind.mapped;
+    match KINDS.iter().any(mapped) {
+        true => Ok(source),
+        false => Err(store::Error::NotFound),
     }
+}
+
+/// The mapping that a source follows, and where it comes from; a source whose names of fields say it
+/// is asked for them. Needs `ReadSources`.
+///
+/// # Errors
+/// As [`mapped_source`], and [`store::Error::Internal`] if the secrets cannot be opened.
+pub async fn mapping_in_force(
+    store: &Store,
+    guard: &Guard,
+    viewer: &Viewer,
+    id: SourceId,
+) -> Result<(Mapping, MappedBy), store::Error> {
+    // Whoever may read the mapping need not be let at the secrets with which the source is asked.
+    const ASKING: Viewer = Viewer::system("names of a source's fields");
+    let source = mapped_source(store, viewer, id).await?;
     if let Some(version) = store.mapping(viewer, id).await? {
-        return Ok((version.mapping.clone(), Some(version)));
+        return Ok((version.mapping.clone(), MappedBy::Version(version)));
     }
     let brought = erp_adapters::default_mapping(&source.kind, &source.settings);
-    Ok((brought.ok().flatten().unwrap_or_default(), None))
+    if let Ok(Some(mapping)) = brought {
+        return Ok((mapping, MappedBy::Kind));
+    }
+    // One that needs a mapping before it can be opened has no names to tell.
+    let Ok(adapter) = open_source(store, guard, &ASKING, id).await? else {
+        return Ok((Mapping::default(), MappedBy::Nothing(None)));
+    };
+    let made = match tokio::time::timeout(PATIENCE, adapter.own_mapping()).await {
+        Ok(made) => made,
+        Err(_) => Err(erp_adapters::Error::TimedOut { after: PATIENCE }),
+    };
+    Ok(match made {
+        Ok(Some(mapping)) => (mapping, MappedBy::Names),
+        Ok(None) => (Mapping::default(), MappedBy::Nothing(None)),
+        Err(error) => (Mapping::default(), MappedBy::Nothing(Some(error))),
+    })
 }
 
 impl Portal {

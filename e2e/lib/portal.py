@@ -1,5 +1,6 @@
 """The built program on an empty data folder and a free port, as the ERP tests use it. Needs OPTIMUS_BIN."""
 
+import html
 import http.client
 import json
 import os
@@ -128,6 +129,71 @@ class Person:
     def rest(self, method, path, body=None):
         text = self.ask(method, f"/api/v1{path}", None if body is None else json.dumps(body), "application/json")
         return json.loads(text)
+
+    def propose(self, attribute, value):
+        """The correction's id."""
+        return self.rest("POST", "/corrections", {"attribute": attribute, "value": value, "note": "It has been so since May"})["id"]
+
+    def accept(self, correction):
+        self.rest("POST", f"/corrections/{correction}/acceptance", {})
+
+    def retry(self, correction):
+        self.rest("POST", f"/corrections/{correction}/retry", {})
+
+    def withdraw(self, correction):
+        return self.rest("POST", f"/corrections/{correction}/withdrawal", {})["state"]
+
+    def correction(self, correction, state=None):
+        """The correction; where a state is given, once it is in it."""
+        for _ in range(80):
+            now = self.rest("GET", f"/corrections/{correction}")
+            if state in (None, now["state"]):
+                return now
+            time.sleep(0.25)
+        sys.exit(f"the correction did not become {state}: {now}")
+
+
+class Superiors:
+    """Whom a person has as the superior: corrected here, written into the ERP, and read back.
+
+    `held` asks the ERP itself for the superior of the person there, in the ERP's own words.
+    """
+
+    def __init__(self, portal, source, person, hr, whose, held):
+        self.portal, self.source, self.person, self.hr, self.whose, self.held = portal, source, person, hr, whose, held
+
+    def shown(self):
+        """The direct superior by the org chart."""
+        return self.portal.rest("GET", f"/api/v1/employees/{self.whose}/chain")["items"][0]["id"]
+
+    def accepted(self, superior, meanwhile=lambda: None):
+        held = self.held()
+        correction = self.person.propose("manager", superior)
+        check("nothing is written before somebody agreed", self.held(), held)
+        meanwhile()
+        self.hr.accept(correction)
+        return correction
+
+    def confirmed(self, correction, superior, there):
+        """The correction is in the ERP, where `superior` is called `there`, and after the next read here too."""
+        before = self.shown()
+        self.person.correction(correction, "written")
+        check("the superior in the ERP", self.held(), there)
+        check("the chart before the next read", self.shown(), before)
+        self.portal.sync(self.source)
+        check("the read confirms it", self.person.correction(correction)["state"], "confirmed")
+        check("the chart after it", self.shown(), superior)
+
+    def refused(self, correction, code, *words):
+        """The correction failed, the ERP holds what it held, and the page says why in words for people."""
+        held = self.held()
+        trouble = self.person.correction(correction, "failed")["trouble"]
+        check("why it was not written", (trouble["code"], [word for word in words if word not in trouble["text"]]), (code, []))
+        page = html.unescape(self.person.ask("GET", f"/corrections/{correction}", None, ""))
+        check("the page says so", trouble["text"] in page, True)
+        inside = [word for word in ("Traceback", "File \"", "psycopg", "{", "<") if word in trouble["text"]]
+        check("and nothing of the inside", inside, [])
+        check("the ERP holds what it held", self.held(), held)
 
 
 def member(portal, root, employee):

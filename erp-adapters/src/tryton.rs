@@ -35,7 +35,7 @@ use self::rest::{Question, Rest, Row, Rows, allowed, date, id, malformed, part, 
 use crate::{
     Access, ClientPage, ErpAdapter, Error, Guard, PHOTO_BYTES, Page, Probe, Readable, Structure,
     WorkerIds,
-    words::{Notes, blank, complaint},
+    words::{Notes, blank, circle, complaint},
 };
 
 mod clients;
@@ -200,14 +200,22 @@ impl Tryton {
 
     /// Makes the employee with the id in `value` the superior, or nobody.
     async fn put_supervisor(&self, external_id: &str, value: Option<&Value>) -> Result<(), Error> {
-        let number = |id: &str| {
-            id.parse::<i64>().map_err(|_| Error::Rejected {
-                what: format!("has no employee {id} any more"),
-            })
+        let gone = |id: &str| Error::Rejected {
+            what: format!("has no employee {id} any more"),
         };
+        let number = |id: &str| id.parse::<i64>().map_err(|_| gone(id));
         let above = value.and_then(Value::as_text).filter(|id| !id.is_empty());
         let above = above.map(number).transpose()?;
         let employee = number(external_id)?;
+        // Tryton takes a circle of supervisors without a word. One that is there already ends the way up.
+        let (mut next, mut seen) = (above, BTreeSet::new());
+        while let Some(id) = next.filter(|id| seen.insert(*id)) {
+            if id == employee {
+                return Err(circle());
+            }
+            let row = self.rest.one(EMPLOYEE, id, &["supervisor"]).await?;
+            next = rest::reference(&row.ok_or_else(|| gone(&id.to_string()))?, "supervisor");
+        }
         let supervisor = json!({"supervisor": above});
         self.rest.put(EMPLOYEE, employee, &supervisor).await
     }

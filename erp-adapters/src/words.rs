@@ -6,6 +6,8 @@ use domain::{
     erp::{Fault, Worker},
 };
 
+use crate::Error;
+
 /// Collects what is wrong with one record.
 pub(crate) struct Notes<'a> {
     /// Where it stands: `workers.csv, line 12`, `hr.employee 42`.
@@ -120,6 +122,14 @@ pub(crate) fn complaint(violation: &Violation, raw: &str) -> String {
             format!("{} is not {form}", quote(raw))
         }
         other => other.to_string(),
+    }
+}
+
+/// What is said where a superior to be stands below the person already: no ERP
+/// that we write to refuses that by itself.
+pub(crate) fn circle() -> Error {
+    Error::Rejected {
+        what: "has the new superior below this person already".into(),
     }
 }
 

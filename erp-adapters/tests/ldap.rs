@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Attribute, erp::Watermark};
+use domain::{Attribute, Value, erp::Watermark};
 use erp_adapters::{ErpAdapter, Error, Guard, Limits, Page, open};
 use futures::TryStreamExt as _;
 use tokio::{
@@ -418,6 +418,135 @@ async fn active_directory_has_ways_of_its_own() {
         asked
             .iter()
             .any(|search| search.contains("objectGUID") && search.contains("3\"\u{11}\0UDwf"))
+    );
+}
+
+/// Every text in a message, in its order.
+fn texts(mut bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    while let [tag, first, rest @ ..] = bytes {
+        let long = usize::from(first & 0x7F);
+        let (length, rest) = match first {
+            0x80.. => rest.split_at(long),
+            _ => (&[*first][..], rest),
+        };
+        let length = length
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let (content, rest) = rest.split_at(length);
+        match tag {
+            0x04 => found.push(String::from_utf8_lossy(content).into_owned()),
+            tag if tag & 0x20 != 0 => found.extend(texts(content)),
+            _ => {}
+        }
+        bytes = rest;
+    }
+    found
+}
+
+/// A directory of people, by id, name and what their `manager` holds, that takes whatever is written.
+async fn people(
+    people: &'static [(&'static str, &'static str, &'static str)],
+) -> (u16, Arc<Mutex<Vec<Vec<String>>>>) {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&written);
+    let port = serve(move |mut stream| {
+        let log = Arc::clone(&log);
+        async move {
+            while let Some((id, op, body)) = read(&mut stream).await {
+                let asked = texts(&body);
+                let mut replies = Vec::new();
+                if op == 0x63 {
+                    let whom = people.iter().find(|(id, dn, _)| {
+                        asked[0] == *dn || asked.windows(2).any(|two| two == ["entryUUID", *id])
+                    });
+                    let code = match whom {
+                        Some((_, dn, above)) => {
+                            let above = ("manager", above.as_bytes());
+                            let held = [above].into_iter().filter(|(_, above)| !above.is_empty());
+                            replies.push((0x64, entry(dn, &held.collect::<Vec<_>>())));
+                            0
+                        }
+                        None if asked[0] == "dc=erp,dc=test" => 0,
+                        None => 32,
+                    };
+                    replies.push((0x65, result(code, "")));
+                } else {
+                    log.lock().expect("a list").push(asked);
+                    replies.push((op + 1, result(0, "")));
+                }
+                for (op, body) in replies {
+                    let bytes = message(&id, op, &body, &[]);
+                    if stream.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (port.await, written)
+}
+
+#[tokio::test]
+async fn a_superior_goes_out_as_the_name_of_an_entry_that_is_not_below() {
+    let (port, written) = people(&[
+        ("1", "cn=Ada,dc=erp,dc=test", ""),
+        ("2", "cn=Bob\\, Jr,dc=erp,dc=test", "cn=Ada,dc=erp,dc=test"),
+        ("3", "cn=Cy,dc=erp,dc=test", "CN=Bob\\2c Jr, dc=erp,dc=test"),
+        ("4", "cn=Dee,dc=erp,dc=test", "cn=gone,dc=erp,dc=test"),
+        // These two are each other's superior; and one of a directory that writes ids.
+        ("5", "cn=Eve,dc=erp,dc=test", "cn=Flo,dc=erp,dc=test"),
+        ("6", "cn=Flo,dc=erp,dc=test", "cn=Eve,dc=erp,dc=test"),
+        ("7", "cn=Gus,dc=erp,dc=test", "4"),
+    ])
+    .await;
+    let ldap = adapter(port, &[]);
+    assert!(ldap.writable().contains(&Attribute::Manager));
+    let write = async |whose: &str, above: Option<&str>| {
+        let above = above.map(Value::from);
+        let attribute = Attribute::Manager;
+        ldap.write(whose, attribute, above.as_ref()).await
+    };
+    for (whose, above) in [
+        ("3", Some("1")),
+        ("1", Some("4")),
+        ("3", Some("5")),
+        ("4", Some("2")),
+        ("7", Some("3")),
+        ("3", None),
+    ] {
+        assert_eq!(write(whose, above).await, Ok(()), "{whose} {above:?}");
+    }
+    let rejected = |what: &str| Err(Error::Rejected { what: what.into() });
+    for nobody in ["99", "*)(cn=Ada"] {
+        assert_eq!(
+            write("3", Some(nobody)).await,
+            rejected(&format!("has nobody with the id “{nobody}”"))
+        );
+    }
+    for below in ["2", "7"] {
+        let whose = if below == "2" { "2" } else { "4" };
+        assert_eq!(
+            write(whose, Some(below)).await,
+            rejected("has the new superior below this person already")
+        );
+    }
+    let at = |name: &str| format!("cn={name},dc=erp,dc=test");
+    let change = |whose: &str, above: &[&str]| {
+        let head = [at(whose), "manager".to_owned()];
+        let above = above.iter().map(|above| (*above).to_owned());
+        head.into_iter().chain(above).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        *written.lock().expect("a list"),
+        [
+            change("Cy", &[&at("Ada")]),
+            change("Ada", &[&at("Dee")]),
+            change("Cy", &[&at("Eve")]),
+            change("Dee", &[&at("Bob\\, Jr")]),
+            change("Gus", &["3"]),
+            change("Cy", &[]),
+        ]
     );
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::Engine as _;
-use domain::{Attribute, erp::Watermark};
+use domain::{Attribute, Value, erp::Watermark};
 use erp_adapters::{ErpAdapter, Error, Guard, Limits, Odoo, Page, Readable};
 use futures::TryStreamExt as _;
 use serde_json::{Value as Json, json};
@@ -107,6 +107,10 @@ fn holds(domain: &mut VecDeque<Json>, row: &Json) -> bool {
         ">" => less(wanted, value),
         "<" => less(value, wanted),
         "in" => wanted.as_array().expect("a list").contains(value),
+        // One level of it.
+        "child_of" => [value, &row["parent_id"][0]]
+            .iter()
+            .any(|id| wanted.as_array().expect("a list").contains(id)),
         other => panic!("{other}"),
     }
 }
@@ -1031,11 +1035,6 @@ async fn only_what_is_plain_is_written_and_empty_is_false() {
         .write("1", Attribute::Emails, None)
         .await
         .expect("written");
-    let manager = "7".into();
-    adapter
-        .write("1", Attribute::Manager, Some(&manager))
-        .await
-        .expect("written");
     let asked = server.received_requests().await.expect("requests");
     let written: Vec<Json> = asked
         .iter()
@@ -1047,8 +1046,7 @@ async fn only_what_is_plain_is_written_and_empty_is_false() {
         written,
         [
             write(json!({"job_title": "Lead"})),
-            write(json!({"work_email": false})),
-            write(json!({"parent_id": 7}))
+            write(json!({"work_email": false}))
         ]
     );
     // A field that this Odoo has not got, and one that is no plain field.
@@ -1066,6 +1064,40 @@ async fn only_what_is_plain_is_written_and_empty_is_false() {
             what: "has no employee Grace".into()
         })
     );
+}
+
+#[tokio::test]
+async fn a_superior_is_somebody_who_is_there_and_not_below() {
+    let server = odoo((1..=7).map(employee).collect(), 100).await;
+    mount(&server, "hr.employee/write", ok(json!(true))).await;
+    let adapter = open(&server.uri());
+    let write = async |whose: &str, above: Option<&str>| {
+        let above = above.map(Value::from);
+        let attribute = Attribute::Manager;
+        adapter.write(whose, attribute, above.as_ref()).await
+    };
+    assert_eq!(write("2", Some("7")).await, Ok(()));
+    assert_eq!(write("2", None).await, Ok(()));
+    let rejected = |what: &str| Err(Error::Rejected { what: what.into() });
+    assert_eq!(write("2", Some("99")).await, rejected("has no employee 99"));
+    assert_eq!(
+        write("2", Some("Grace")).await,
+        rejected("has no employee Grace")
+    );
+    for below in ["7", "1"] {
+        assert_eq!(
+            write("1", Some(below)).await,
+            rejected("has the new superior below this person already")
+        );
+    }
+    let asked = server.received_requests().await.expect("requests");
+    let written: Vec<Json> = asked
+        .iter()
+        .filter(|request| request.url.path().ends_with("/write"))
+        .map(|request| request.body_json().expect("JSON"))
+        .collect();
+    let write = |above: Json| json!({"ids": [2], "vals": {"parent_id": above}});
+    assert_eq!(written, [write(json!(7)), write(json!(false))]);
 }
 
 // The older way in.

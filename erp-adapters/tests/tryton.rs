@@ -561,6 +561,66 @@ async fn a_write_that_is_refused_is_told_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_superior_goes_out_as_the_id_of_an_employee_who_is_not_below() {
+    let under = |id: i64, supervisor: Json| {
+        let mut row = employee(id);
+        row["supervisor"] = supervisor;
+        row
+    };
+    // The boss of the other company; and two who are each other's superior already.
+    let rows = vec![
+        under(1, json!(null)),
+        under(3, json!(1)),
+        under(4, json!(7)),
+        under(7, json!(1)),
+        under(31, json!(null)),
+        under(50, json!(51)),
+        under(51, json!(50)),
+    ];
+    let server = tryton(&["company"], rows, 10).await;
+    let domain = "The value \"Ingrid Sol\" for field \"Supervisor\" in record \"Person 8\" of \"Company Employee\" is not valid according to its domain.";
+    mount(&server, "PUT", "company.employee/7", ok(json!({"id": 7}))).await;
+    mount(&server, "PUT", "company.employee/8", refusal(domain)).await;
+    let adapter = open(&server.uri());
+    let write = async |whose: &str, above: Option<&str>| {
+        let above = above.map(Value::from);
+        let attribute = Attribute::Manager;
+        adapter.write(whose, attribute, above.as_ref()).await
+    };
+    for above in [Some("3"), Some("50"), None, Some("")] {
+        assert_eq!(write("7", above).await, Ok(()), "{above:?}");
+    }
+    let rejected = |what: &str| Err(Error::Rejected { what: what.into() });
+    for (whose, above) in [("7", "99"), ("7", "Grace"), ("Grace", "3")] {
+        let nobody = if whose == "7" { above } else { whose };
+        assert_eq!(
+            write(whose, Some(above)).await,
+            rejected(&format!("has no employee {nobody} any more"))
+        );
+    }
+    for below in ["4", "7"] {
+        assert_eq!(
+            write("7", Some(below)).await,
+            rejected("has the new superior below this person already")
+        );
+    }
+    assert_eq!(
+        write("8", Some("31")).await,
+        rejected(&format!("refused to write company.employee: {domain}"))
+    );
+    let requests = server.received_requests().await.expect("requests");
+    let put: Vec<Json> = requests
+        .iter()
+        .filter(|request| request.method.as_str() == "PUT")
+        .map(|request| request.body_json::<Json>().expect("JSON")["supervisor"].clone())
+        .collect();
+    assert_eq!(
+        put,
+        [json!(3), json!(50), json!(null), json!(null), json!(31)]
+    );
+}
+
+#[tokio::test]
 async fn money_that_cannot_be_read_is_told_and_never_guessed() {
     let decimal = |text: &str| json!({"__class__": "Decimal", "decimal": text});
     let day = json!({"__class__": "date", "year": 2026, "month": 11, "day": 1});

@@ -23,7 +23,7 @@ use crate::{
     data_dir::DataDir,
     demo,
     http::{self, Server},
-    jobs,
+    jobs::{self, Apart},
     socket::{self, Hub},
     tokens::Tokens,
 };
@@ -76,6 +76,7 @@ pub struct Running {
     listening: JoinHandle<()>,
     waking: Option<JoinHandle<()>>,
     working: JoinHandle<()>,
+    apart: Apart,
     _lock: File,
 }
 
@@ -162,7 +163,15 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
     let stop = CancellationToken::new();
     let listening = tokio::spawn(socket::listen(server.hub.clone(), store, stop.clone()));
     let waking = bus.map(|bus| tokio::spawn(bus.run(portal.store.clone(), stop.clone())));
-    let working = tokio::spawn(jobs::work(portal, data_dir.clone(), queue, stop.clone()));
+    let apart = Apart::new().context("the threads of runs cannot be started")?;
+    let working = jobs::work(
+        portal,
+        data_dir.clone(),
+        queue,
+        apart.handle(),
+        stop.clone(),
+    );
+    let working = tokio::spawn(working);
     let service = http::router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
     // A frame is small and wanted now.
     let listener = listener.tap_io(|stream| {
@@ -180,6 +189,7 @@ pub async fn start(config: &Config, Start { demo, cost }: Start) -> anyhow::Resu
         listening,
         waking,
         working,
+        apart,
         _lock: lock,
     })
 }
@@ -226,6 +236,8 @@ impl Running {
             waking.await?;
         }
         jobs::checkpoint(&self.server.portal, &self.data_dir).await;
+        // Not before: a connection to the database that a run opened is read on these threads.
+        drop(self.apart);
         Ok(())
     }
 }

@@ -82,10 +82,10 @@ pub(crate) fn told(one: &Correction, reader: &Reader) -> Told {
         ),
         State::Failed => match trouble {
             Some(trouble) if trouble.code == "not_kept" => {
-                let was = one
-                    .was
-                    .as_ref()
-                    .map_or_else(|| "nothing".to_owned(), |was| format!("“{was}”"));
+                let was = one.was.as_ref().map_or_else(
+                    || "nothing".to_owned(),
+                    |was| format!("“{}”", one.read(was)),
+                );
                 format!("{source} took it, but still said {was} at the next read.")
             }
             Some(trouble) => format!(
@@ -102,7 +102,7 @@ pub(crate) fn told(one: &Correction, reader: &Reader) -> Told {
         State::Withdrawn => format!("Taken back{}.", at(Some(one.moved_at))),
         State::Superseded => match (trouble.map(|trouble| trouble.code.as_str()), &one.said) {
             (Some("gone"), _) => format!("{source} has no such record any more."),
-            (_, Some(said)) => format!("{source} says “{said}” by now."),
+            (_, Some(said)) => format!("{source} says “{}” by now.", one.read(said)),
             (_, None) => format!("{source} says nothing there by now."),
         },
     };

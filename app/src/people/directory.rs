@@ -36,7 +36,7 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
         limit: None,
     };
     let found = store.directory(&visit.viewer, &query).await?;
-    let units = store.units(&visit.viewer).await?;
+    let units = store.units_around(&visit.viewer, query.unit).await?;
     let chart = store.chart();
     let managers: Vec<_> = found
         .page
@@ -54,7 +54,8 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
             let shown = found.page.items.len();
             let narrowed = !words.is_empty() || query.unit.is_some();
             let total = counted(found.total, "person", "people");
-            let sentence = format!("{total} in {}.", counted(units.len() as u64, "unit", "units"));
+            let sentence = format!("{total} in {}.", counted(chart.units.len() as u64, "unit", "units"));
+            let fewer = units.len() < chart.units.len();
             let mut choices = vec![Choice::new("", "Every unit")];
             choices.extend(units.iter().map(|unit| Choice::new(unit.id.to_string(), unit.name.clone())));
             let here = |cursor: Option<String>| {
@@ -141,6 +142,7 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
                                 <legend>"Unit"</legend>
                                 <Check label="Every unit" name="unit" value="" radio=true checked=query.unit.is_none() />
                                 {facets(units, query.unit)}
+                                {fewer.then(|| view! { <p class="hint">"Choose a unit to see those within it."</p> })}
                             </fieldset>
                             <Button text="Show" />
                         </form>
@@ -180,7 +182,7 @@ fn facets(units: Vec<UnitInfo>, chosen: Option<domain::UnitId>) -> impl IntoView
                     value=unit.id.to_string()
                     radio=true
                     checked=chosen == Some(unit.id)
-                    figure=unit.people.to_string()
+                    figure=number(unit.people_overall.into())
                 />
             }
         })

@@ -1,6 +1,6 @@
 //! Which field of a source becomes what: the mapping, tried on real records before it is set.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use axum::{
     Json,
@@ -20,7 +20,7 @@ use store::{mapping::MappingVersion, source::Source};
 use super::{router::manages, words as source_words};
 use crate::{
     edge::{AppError, Posted, Visit, answer, id},
-    portal::{mapping_in_force, open_source},
+    portal::{MappedBy, PATIENCE, mapped_source, mapping_in_force},
     ui::{
         Badge, Banner, Button, Card, Crumb, Crumbs, Door, Field, LinkButton, Look, PageHead,
         Textarea, Time, Tone,
@@ -31,8 +31,6 @@ use crate::{
 
 /// Records that a mapping is tried on.
 const SAMPLES: usize = 5;
-/// How long a source has to give them.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Empty lines below those that are filled.
 const SPARE: usize = 3;
 /// Fields of a record that are offered, each by its pointer.
@@ -55,18 +53,6 @@ struct Typed {
     /// What was to be imported and is not a mapping.
     json: String,
     wrong: Vec<Violation>,
-}
-
-/// Where the lines come from that the form begins with.
-enum Origin {
-    /// A version that was set, or what was typed.
-    Told,
-    /// Kind or preset, by its name for people.
-    Brought(String),
-    /// The names of the fields.
-    Names,
-    /// There are none; with what came in the way of making some.
-    Nowhere(Option<erp_adapters::Error>),
 }
 
 /// What a try on real records gave.
@@ -176,13 +162,18 @@ impl Typed {
 pub async fn show(visit: Visit, Path(source): Path<String>) -> Result<Response, AppError> {
     manages(&visit)?;
     let id = SourceId(id(&source)?);
-    let (mapping, version, origin) = in_force(&visit, id).await?;
+    let (mapping, by) = in_force(&visit, id).await?;
     // Whoever is to judge a mapping that nobody made wants to see what it does.
-    let tried = match origin {
-        Origin::Names => Some(try_out(&visit, id, &mapping).await?),
+    let tried = match by {
+        MappedBy::Names => Some(try_out(&visit, id, &mapping).await?),
         _ => None,
     };
-    page(visit, id, Typed::of(&mapping, version), origin, tried, None).await
+    let version = match &by {
+        MappedBy::Version(set) => set.version,
+        _ => 0,
+    };
+    let typed = Typed::of(&mapping, version);
+    page(visit, id, typed, Some(by), tried, None).await
 }
 
 /// `GET /console/sources/{id}/mapping.json`: the mapping in force as a file.
@@ -197,34 +188,9 @@ pub async fn export(visit: Visit, Path(source): Path<String>) -> Result<Response
     Ok((file, Json(mapping)).into_response())
 }
 
-/// The mapping that is followed, its version, and where it comes from: 0 for one that nobody set.
-async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, u32, Origin), AppError> {
+async fn in_force(visit: &Visit, id: SourceId) -> Result<(Mapping, MappedBy), AppError> {
     let (store, guard) = (&visit.portal.store, &visit.portal.site.guard);
-    let (mapping, set) = mapping_in_force(store, &visit.viewer, id).await?;
-    if let Some(set) = set {
-        return Ok((mapping, set.version, Origin::Told));
-    }
-    if !mapping.worker.is_empty() {
-        let source = store.source(&visit.viewer, id).await?;
-        return Ok((mapping, 0, Origin::Brought(bringer(&source))));
-    }
-    let made = async {
-        let adapter = open_source(store, guard, &visit.viewer, id).await?;
-        Ok::<_, AppError>(match adapter {
-            Ok(adapter) => adapter.own_mapping().await,
-            // It needs a mapping before it can be opened, which is what is about to be made.
-            Err(_) => Ok(None),
-        })
-    };
-    let made = match tokio::time::timeout(PATIENCE, made).await {
-        Ok(made) => made?,
-        Err(_) => Err(erp_adapters::Error::TimedOut { after: PATIENCE }),
-    };
-    Ok(match made {
-        Ok(Some(mapping)) => (mapping, 0, Origin::Names),
-        Ok(None) => (mapping, 0, Origin::Nowhere(None)),
-        Err(error) => (mapping, 0, Origin::Nowhere(Some(error))),
-    })
+    Ok(mapping_in_force(store, guard, &visit.viewer, id).await?)
 }
 
 /// What brings the mapping of a source that has none of its own.
@@ -278,7 +244,7 @@ pub async fn set(
     let id = SourceId(id(&source)?);
     let home = format!("/console/sources/{id}");
     let store = &visit.portal.store;
-    mapping_in_force(store, &visit.viewer, id).await?;
+    mapped_source(store, &visit.viewer, id).await?;
     if let Some(text) = posted.filled("json") {
         let mut typed = Typed::posted(&posted);
         return match imported(text) {
@@ -288,7 +254,7 @@ pub async fn set(
                     note: typed.note,
                     ..Typed::of(&mapping, version)
                 };
-                page(visit, id, typed, Origin::Told, None, Some(Ok(()))).await
+                page(visit, id, typed, None, None, Some(Ok(()))).await
             }
             Err(wrong) => {
                 typed.json = text.to_owned();
@@ -301,7 +267,7 @@ pub async fn set(
     if posted.ticked("try") && typed.workers.is_empty() {
         // Nobody can map fields that they have not seen.
         let tried = try_out(&visit, id, &erp_adapters::unmapped()).await?;
-        return page(visit, id, typed, Origin::Told, Some(tried), None).await;
+        return page(visit, id, typed, None, Some(tried), None).await;
     }
     let mapping = match typed.read() {
         Ok(mapping) => mapping,
@@ -312,7 +278,7 @@ pub async fn set(
     };
     if posted.ticked("try") {
         let tried = try_out(&visit, id, &mapping).await?;
-        return page(visit, id, typed, Origin::Told, Some(tried), None).await;
+        return page(visit, id, typed, None, Some(tried), None).await;
     }
     let set = store
         .set_mapping(&visit.viewer, id, typed.version, mapping, &typed.note)
@@ -321,7 +287,7 @@ pub async fn set(
         // What was typed stays; it was made from an older version.
         let problem = crate::edge::Problem::from(error);
         let told = words::problem(&problem).1;
-        return page(visit, id, typed, Origin::Told, None, Some(Err(told))).await;
+        return page(visit, id, typed, None, None, Some(Err(told))).await;
     }
     let done = "The mapping is set. The next run reads everything and follows it.";
     answer(
@@ -336,7 +302,7 @@ pub async fn set(
 }
 
 async fn refused(visit: Visit, id: SourceId, typed: Typed) -> Result<Response, AppError> {
-    let response = page(visit, id, typed, Origin::Told, None, None).await?;
+    let response = page(visit, id, typed, None, None, None).await?;
     Ok(super::form::with_status(response, true))
 }
 
@@ -369,7 +335,7 @@ async fn page(
     visit: Visit,
     id: SourceId,
     typed: Typed,
-    origin: Origin,
+    by: Option<MappedBy>,
     tried: Option<Outcome>,
     told: Option<Result<(), String>>,
 ) -> Result<Response, AppError> {
@@ -399,7 +365,7 @@ async fn page(
                     <PageHead title="Mapping" sentence=format!("Which field of {} becomes what here. Nothing is set before you say so.", source.name)>
                         <LinkButton text="Export" href=file icon=Some(crate::ui::Glyph::Download) />
                     </PageHead>
-                    {beginning(&origin, &typed).map(|(title, tone, text)| view! {
+                    {by.and_then(|by| beginning(&by, &source, &typed)).map(|(title, tone, text)| view! {
                         <div class="page__notice">
                             <Banner title=title tone=tone>{text}</Banner>
                         </div>
@@ -425,37 +391,37 @@ async fn page(
 }
 
 /// Where the lines come from, and what that means: title, tone and text of a banner.
-fn beginning(origin: &Origin, typed: &Typed) -> Option<(String, Tone, String)> {
+fn beginning(by: &MappedBy, source: &Source, typed: &Typed) -> Option<(String, Tone, String)> {
     const UNTIL: &str = "Runs follow these lines until a mapping is set. Setting them, changed or not, makes version 1.";
     let has_id = typed
         .workers
         .iter()
         .any(|row| row.target == Target::Id.name());
-    Some(match origin {
-        Origin::Told => return None,
-        Origin::Brought(what) => (
-            format!("These lines come with {what}"),
+    Some(match by {
+        MappedBy::Version(_) => return None,
+        MappedBy::Kind => (
+            format!("These lines come with {}", bringer(source)),
             Tone::Info,
             UNTIL.to_owned(),
         ),
-        Origin::Names if has_id => (
+        MappedBy::Names if has_id => (
             "Made from the names of the columns".to_owned(),
             Tone::Info,
             format!("{UNTIL} A column whose name is not understood is not read."),
         ),
-        Origin::Names => (
+        MappedBy::Names => (
             "No column is called like an employee number".to_owned(),
             Tone::Warning,
             "The other names were understood as below. Say which column is the id and set the mapping; nothing can be read before."
                 .to_owned(),
         ),
-        Origin::Nowhere(None) => (
+        MappedBy::Nothing(None) => (
             "There is no mapping yet".to_owned(),
             Tone::Info,
             "Nothing can be read before one is set. Try on real records shows which fields there are."
                 .to_owned(),
         ),
-        Origin::Nowhere(Some(error)) => {
+        MappedBy::Nothing(Some(error)) => {
             let (what, todo) = source_words::trouble(error);
             (
                 "The names of the fields could not be read".to_owned(),

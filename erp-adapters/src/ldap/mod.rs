@@ -22,7 +22,10 @@
 //! of the entry above; and with Active Directory `enabled`, from bit 2 of
 //! `userAccountControl`.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError},
+};
 
 use async_trait::async_trait;
 use domain::{
@@ -42,7 +45,7 @@ use crate::{
     WorkerIds,
     mapped::moment,
     registry::{Kind, Setting, optional, setting},
-    words::quote,
+    words::{circle, quote},
 };
 
 mod cursor;
@@ -54,7 +57,7 @@ mod pull;
 mod wanted;
 mod wire;
 
-use entry::{GUID, add_own, attribute, guid_bytes, is_secret, own, place, shown};
+use entry::{GUID, add_own, attribute, guid_bytes, is_secret, key, own, place, shown};
 use index::Index;
 use preset::Preset;
 pub(crate) use preset::default_mapping;
@@ -266,15 +269,55 @@ impl Ldap {
             search.base.clone_from(name);
             search.deep = false;
         }
-        wire.search(&search, &[]).await?;
-        let mut entry = None;
-        loop {
-            match wire.next().await? {
-                Found::Entry(found) => entry = entry.or(Some(found)),
-                Found::Reference(_) => {}
-                Found::Done { .. } => return Ok(entry),
-            }
+        wire.first(&search).await
+    }
+
+    /// The entry of that name, if it is a person's; none too where it is elsewhere or may not be seen.
+    async fn at(&self, wire: &mut Wire, dn: &str, attribute: &str) -> Result<Option<Entry>, Error> {
+        let search = Search {
+            base: dn.to_owned(),
+            deep: false,
+            filter: self.people.clone(),
+            attributes: vec![attribute.to_owned()],
+            page: None,
+        };
+        match wire.first(&search).await {
+            Err(Error::Setting { .. } | Error::Rejected { .. }) => Ok(None),
+            found => found,
         }
+    }
+
+    /// What `attribute` of `person` holds when the person with the id is above them: the
+    /// superior's name, or the id where it holds ids. A directory takes a circle of
+    /// superiors without a word; one that is there already ends the way up.
+    async fn superior_to_be(
+        &self,
+        wire: &mut Wire,
+        person: &Entry,
+        attribute: &str,
+        id: &str,
+    ) -> Result<String, Error> {
+        let nobody = || Error::Rejected {
+            what: format!("has nobody with the id {}", quote(id)),
+        };
+        let asked = [attribute.to_owned()];
+        let above = self.find(wire, id, &asked).await?.ok_or_else(nobody)?;
+        let name = above.dn.clone();
+        let (mut next, mut seen) = (Some(above), HashSet::new());
+        while let Some(entry) = next.filter(|entry| seen.insert(key(&entry.dn))) {
+            if key(&entry.dn) == key(&person.dn) {
+                return Err(circle());
+            }
+            next = match entry.text(attribute) {
+                None => None,
+                Some(text) if dn::parts(text).is_some() => self.at(wire, text, attribute).await?,
+                Some(id) => self.find(wire, id, &asked).await?,
+            };
+        }
+        let ids = person
+            .text(attribute)
+            .is_some_and(|held| dn::parts(held).is_none());
+        Ok(if ids { id.to_owned() } else { name })
     }
 
     async fn photo_of(
@@ -469,10 +512,7 @@ impl ErpAdapter for Ldap {
         }
         let values = match value {
             Some(Value::Text(id)) if attribute == Attribute::Manager && !id.is_empty() => {
-                let none = ["1.1".to_owned()];
-                let above = self.find(&mut wire, id, &none).await?;
-                let nobody = || rejected(format!("has nobody with the id {}", quote(id)));
-                vec![above.ok_or_else(nobody)?.dn]
+                vec![self.superior_to_be(&mut wire, &entry, &name, id).await?]
             }
             None => Vec::new(),
             Some(Value::Text(text)) if text.is_empty() => Vec::new(),

@@ -95,6 +95,11 @@ impl Entry {
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map_or(&[], |(_, values)| values)
     }
+
+    /// The first value of an attribute, if it is text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.values(name).first()?).ok()
+    }
 }
 
 /// What comes back from a search, one after the other.
@@ -211,6 +216,19 @@ impl Wire {
                 _ => None,
             };
             return found.ok_or_else(nonsense);
+        }
+    }
+
+    /// The first entry that a search of a single answer finds.
+    pub(super) async fn first(&mut self, search: &Search) -> Result<Option<Entry>, Error> {
+        self.search(search, &[]).await?;
+        let mut entry = None;
+        loop {
+            match self.next().await? {
+                Found::Entry(found) => entry = entry.or(Some(found)),
+                Found::Reference(_) => {}
+                Found::Done { .. } => return Ok(entry),
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, PHOTO_BYTES, Page, Structure,
     photo_folder::too_large,
-    words::{Notes, blank, complaint},
+    words::{Notes, blank, circle, complaint},
 };
 
 const PAGE_ROWS: usize = 200;
@@ -455,11 +455,7 @@ impl Odoo {
             None => json!(false),
             Some(value) if value.is_empty() => json!(false),
             Some(value) if attribute == Attribute::Manager => {
-                let above = value.as_text().unwrap_or_default();
-                let id = above.parse::<i64>().map_err(|_| Error::Rejected {
-                    what: format!("has no employee {above}"),
-                })?;
-                json!(id)
+                json!(self.superior_to_be(id, &value.to_string()).await?)
             }
             Some(value) => json!(value.as_text().ok_or_else(forbidden)?),
         };
@@ -471,6 +467,28 @@ impl Odoo {
             }),
             Err(Error::Forbidden { .. }) => Err(forbidden()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The id of who is to be above `employee`. Odoo takes a circle of superiors without a
+    /// word, and of one who is not there it says that a record in use cannot be deleted.
+    async fn superior_to_be(&self, employee: i64, above: &str) -> Result<i64, Error> {
+        let nobody = || Error::Rejected {
+            what: format!("has no employee {above}"),
+        };
+        let id: i64 = above.parse().map_err(|_| nobody())?;
+        let those = async |domain: Json| {
+            let archived = json!({"active_test": false});
+            let body = json!({"domain": domain, "fields": ["id"], "context": archived});
+            self.rows(EMPLOYEE, body).await
+        };
+        if those(json!([["id", "=", id]])).await?.is_empty() {
+            return Err(nobody());
+        }
+        let below = json!([["id", "=", id], ["id", "child_of", [employee]]]);
+        match those(below).await?.is_empty() {
+            true => Ok(id),
+            false => Err(circle()),
         }
     }
 }

@@ -8,6 +8,7 @@ use domain::{Action, SourceId, Viewer, Violation, audit::Checkpoint};
 use erp_adapters::{Guard, KINDS};
 use store::{Error, Store, event::Hear, run::Run, session::Sessions, source::NewSource};
 use tokio::{
+    runtime::Handle,
     sync::mpsc,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -16,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 
+mod apart;
 mod feed;
 mod run;
 pub mod watch;
 pub mod write_back;
 
+pub use apart::Apart;
 pub use run::Driver;
 use watch::Watch;
 use write_back::WriteBack;
@@ -116,11 +119,13 @@ pub fn kept_checkpoints(data_dir: &Path) -> Result<Vec<Checkpoint>, Error> {
         .map_err(|error| Error::Internal(format!("{error:#}")))
 }
 
-/// Works until `stop`: takes jobs, signs the log, sweeps. The last checkpoint is signed after everything else.
+/// Works until `stop`: takes jobs, signs the log, sweeps. Runs work on the threads `apart`. The last checkpoint is signed
+/// after everything else.
 pub async fn work(
     portal: Portal,
     data_dir: DataDir,
     mut jobs: mpsc::Receiver<Job>,
+    apart: Handle,
     stop: CancellationToken,
 ) {
     let driver = Driver::new(portal.store.clone(), portal.site.guard.clone());
@@ -149,7 +154,7 @@ pub async fn work(
             job = jobs.recv() => match job {
                 Some(Job::Run(run)) => {
                     let driver = driver.clone();
-                    running.spawn(async move { driver.drive(run).await });
+                    running.spawn_on(async move { driver.drive(run).await }, &apart);
                 }
                 None => break,
             },
@@ -168,7 +173,7 @@ pub async fn work(
             },
             _ = days.tick(), if turning.is_empty() => {
                 let store = portal.store.clone();
-                turning.spawn(async move { store.turn_day(&Viewer::system("day")).await });
+                turning.spawn_on(async move { store.turn_day(&Viewer::system("day")).await }, &apart);
             }
             Some(ended) = turning.join_next() => match ended {
                 Ok(Ok(runs)) => for run in runs {

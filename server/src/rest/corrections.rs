@@ -68,7 +68,8 @@ pub struct Correction {
 /// Why a value was not written or not kept.
 #[derive(Serialize, ToSchema)]
 pub struct TroubleShape {
-    /// Stable: `unreachable`, `forbidden`, `rejected`, `not_kept`, `other_value`, `gone`, …
+    /// Stable: `unreachable`, `forbidden`, `rejected`, `below` (the new superior reports to them), `not_kept`,
+    /// `other_value`, `gone`, …
     code: String,
     /// The same in words.
     text: String,

@@ -1,4 +1,4 @@
-use app::portal::mapping_in_force;
+use app::portal::{MappedBy, mapped_source, mapping_in_force};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use domain::{SourceId, Violation, mapping::Mapping};
@@ -96,8 +96,11 @@ pub async fn set_schedule(
 /// A source's mapping.
 #[derive(Serialize, ToSchema)]
 pub struct MappingShape {
-    /// Counts up with every set; 0 for the one that the kind of source brings.
+    /// Counts up with every set; 0 for one that nobody set.
     version: u32,
+    /// `set` by somebody; brought by the `kind` of source or its preset; made of the `names` of its
+    /// fields; `none`, where a run has none to follow; `unreadable`, where the names could not be asked for.
+    origin: &'static str,
     /// `{worker: [{target, from, transforms}], unit: […]}`.
     #[schema(value_type = serde_json::Value)]
     mapping: Mapping,
@@ -120,16 +123,25 @@ pub struct SetMapping {
     note: String,
 }
 
-/// The mapping that a source follows; empty where none is set, 404 for a kind that follows none.
+/// The mapping that a source follows, set or not; 404 for a kind that follows none.
 #[utoipa::path(get, path = "/sources/{id}/mapping", tag = "sources", params(("id" = Uuid, Path)), responses((status = 200, body = MappingShape)))]
 pub async fn mapping(
     State(server): State<Server>,
     Caller { viewer }: Caller,
     Id(id): Id<SourceId>,
 ) -> Answer<MappingShape> {
-    let (mapping, set) = mapping_in_force(&server.portal.store, &viewer, id).await?;
+    let (store, guard) = (&server.portal.store, &server.portal.site.guard);
+    let (mapping, by) = mapping_in_force(store, guard, &viewer, id).await?;
+    let (origin, set) = match by {
+        MappedBy::Version(set) => ("set", Some(set)),
+        MappedBy::Kind => ("kind", None),
+        MappedBy::Names => ("names", None),
+        MappedBy::Nothing(None) => ("none", None),
+        MappedBy::Nothing(Some(_)) => ("unreadable", None),
+    };
     Ok(Json(MappingShape {
         mapping,
+        origin,
         version: set.as_ref().map_or(0, |set| set.version),
         set_at: set.as_ref().map(|set| set.set_at),
         note: set.as_ref().map(|set| set.note.clone()).unwrap_or_default(),
@@ -162,7 +174,7 @@ pub async fn set_mapping(
     Input(set): Input<SetMapping>,
 ) -> Answer<MappingShape> {
     let store = &server.portal.store;
-    mapping_in_force(store, &viewer, id).await?;
+    mapped_source(store, &viewer, id).await?;
     let wanted = Mapping::read(&set.mapping, "/mapping").map_err(Error::Invalid)?;
     wanted.check().map_err(pointed)?;
     store

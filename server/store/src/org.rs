@@ -1,6 +1,7 @@
 //! The org chart in memory and the units beside it.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, atomic::Ordering},
 };
@@ -22,6 +23,9 @@ use crate::{
 /// Most people that one answer of a tree holds; levels beyond are left out, as
 /// beyond the depth that was asked for.
 const TREE_MAX: usize = 2000;
+
+/// Most units that a list offers to choose from.
+const UNITS_OFFERED: usize = 60;
 
 /// How many people get their numbers at once: the values of a whole company would be large.
 const NUMBERED_AT_ONCE: usize = 5_000;
@@ -51,6 +55,18 @@ impl Snapshot {
             .keys()
             .copied()
             .filter(move |below| self.chart.unit_path(*below).contains(&unit))
+    }
+
+    /// Units in the order of the names of those above them, so that a unit's own come right after it.
+    fn by_path<'a>(&self, units: impl IntoIterator<Item = &'a UnitInfo>) -> Vec<UnitInfo> {
+        let named = |unit: &'a UnitInfo| {
+            let path = self.chart.unit_path(unit.id).iter().rev();
+            let names: Vec<_> = path.map(|above| (self.unit_name(*above), *above)).collect();
+            (names, unit)
+        };
+        let mut units: Vec<_> = units.into_iter().map(named).collect();
+        units.sort_by(|a, b| a.0.cmp(&b.0));
+        units.into_iter().map(|(_, unit)| unit.clone()).collect()
     }
 
     /// A unit's name.
@@ -122,6 +138,7 @@ async fn read_units(
                 name,
                 parent,
                 people: 0,
+                people_overall: 0,
             },
         );
         units.push(Unit { id, parent, heads });
@@ -173,6 +190,8 @@ pub struct UnitInfo {
     pub parent: Option<UnitId>,
     /// How many work in it, without those below.
     pub people: u32,
+    /// How many work in it and in those below.
+    pub people_overall: u32,
 }
 
 /// Somebody's place: who is above and who is below.
@@ -301,6 +320,14 @@ impl Store {
                 unit.people += 1;
             }
         }
+        let counted: Vec<_> = units.values().map(|unit| (unit.id, unit.people)).collect();
+        for (unit, people) in counted {
+            for above in chart.unit_path(unit) {
+                if let Some(above) = units.get_mut(above) {
+                    above.people_overall += people;
+                }
+            }
+        }
         let snapshot = Arc::new(Snapshot {
             chart,
             findings,
@@ -410,22 +437,40 @@ impl Store {
     pub async fn units(&self, viewer: &Viewer) -> Result<Vec<UnitInfo>> {
         self.allow(viewer, Action::ReadOrganization)?;
         let snapshot = self.chart();
-        // By the names of the units above, so that a unit's own come right after it.
-        let mut units: Vec<_> = snapshot
-            .units
-            .values()
-            .map(|unit| {
-                let path = snapshot.chart.unit_path(unit.id);
-                let names: Vec<_> = path
-                    .iter()
-                    .rev()
-                    .map(|above| (snapshot.unit_name(*above), *above))
-                    .collect();
-                (names, unit)
-            })
-            .collect();
-        units.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(units.into_iter().map(|(_, unit)| unit.clone()).collect())
+        Ok(snapshot.by_path(snapshot.units.values()))
+    }
+
+    /// The units to choose one from: all, or where there are more than 60, those above `around`, itself and
+    /// those right below it (without it, the topmost and those right below). Of more than 60 even so, the
+    /// largest. Parents come before children.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`].
+    pub async fn units_around(
+        &self,
+        viewer: &Viewer,
+        around: Option<UnitId>,
+    ) -> Result<Vec<UnitInfo>> {
+        self.allow(viewer, Action::ReadOrganization)?;
+        let snapshot = self.chart();
+        let mut units: Vec<_> = snapshot.units.values().collect();
+        if units.len() > UNITS_OFFERED {
+            let path = around.map_or(&[][..], |unit| snapshot.chart.unit_path(unit));
+            let topmost = |unit: UnitId| snapshot.chart.unit_path(unit).len() == 1;
+            units.retain(|unit| {
+                path.contains(&unit.id)
+                    || match around {
+                        Some(_) => unit.parent == around,
+                        None => topmost(unit.id) || unit.parent.is_some_and(topmost),
+                    }
+            });
+            units.sort_by_key(|unit| {
+                let first = Reverse((path.contains(&unit.id), unit.people_overall));
+                (first, unit.name.as_str())
+            });
+            units.truncate(UNITS_OFFERED);
+        }
+        Ok(snapshot.by_path(units))
     }
 
     /// What in the chart's data could not be so.

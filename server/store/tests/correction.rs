@@ -1151,3 +1151,44 @@ async fn another_superior_is_proposed_written_by_the_sources_id_and_confirmed() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_is_below_by_now_is_not_written_as_the_superior() {
+    support::everywhere(async |world| {
+        let mut firm = Firm::found(world).await;
+        let store = &world.store;
+        let pia = Value::from(firm.pia.id().unwrap().to_string());
+        let proposed = store
+            .propose_correction(&firm.eve, "manager", pia, "since Monday")
+            .await
+            .unwrap();
+        let mut below = async |manager: &str| {
+            minutes(world, 1);
+            let pia = firm.workers.iter_mut().find(|one| one.name() == "Pia");
+            pia.unwrap().manager = Some(manager.into());
+            sync(store, firm.source, &firm.workers).await;
+        };
+        below("e").await;
+        store
+            .accept_correction(&firm.hana, proposed.id)
+            .await
+            .unwrap();
+        assert_eq!(store.take_due_corrections(&SYSTEM).await.unwrap(), []);
+        let failed = store.correction(&firm.eve, proposed.id).await.unwrap();
+        assert_eq!(failed.state, State::Failed);
+        assert_eq!(failed.trouble.unwrap().code, "below");
+        assert_eq!(
+            recorded(store).await,
+            ["proposed", "accepted", "failed"].map(str::to_owned)
+        );
+
+        below("a").await;
+        store
+            .retry_correction(&firm.hana, proposed.id)
+            .await
+            .unwrap();
+        let due = store.take_due_corrections(&SYSTEM).await.unwrap();
+        assert_eq!(due[0].value, "p".into());
+    })
+    .await;
+}

@@ -66,16 +66,52 @@ async fn units_come_below_their_parents_with_their_people() {
         let units = world.store.units(&cast.viewer(cast.mei)).await.unwrap();
         let units: Vec<_> = units
             .iter()
-            .map(|unit| (unit.name.as_str(), unit.people))
+            .map(|unit| (unit.name.as_str(), unit.people, unit.people_overall))
             .collect();
         assert_eq!(
             units,
             [
-                ("Management", 2),
-                ("People", 2),
-                ("Sales", 2),
-                ("Key Accounts", 2)
+                ("Management", 2, 8),
+                ("People", 2, 2),
+                ("Sales", 2, 4),
+                ("Key Accounts", 2, 2)
             ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_units_those_around_one_are_offered() {
+    support::everywhere(async |world| {
+        let cast = world.cast().await;
+        let viewer = cast.viewer(cast.mei);
+        let source = world.source("units").await;
+        let works = world.unit(source, "Works", None).await;
+        let hall = world.unit(source, "Hall", Some(works)).await;
+        let line = world.unit(source, "Line", Some(hall)).await;
+        for place in 0..70 {
+            world
+                .unit(source, &format!("Place {place:02}"), Some(line))
+                .await;
+        }
+        world.store.refresh_chart().await.unwrap();
+        let offered = async |around| {
+            let units = world.store.units_around(&viewer, around).await.unwrap();
+            units.into_iter().map(|unit| unit.name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            offered(None).await,
+            ["Management", "People", "Sales", "Works", "Hall"],
+            "two levels"
+        );
+        assert_eq!(offered(Some(hall)).await, ["Works", "Hall", "Line"]);
+        let crowd = offered(Some(line)).await;
+        assert_eq!(crowd.len(), 60);
+        assert_eq!(
+            crowd[..4],
+            ["Works", "Hall", "Line", "Place 00"],
+            "what is above stays"
         );
     })
     .await;

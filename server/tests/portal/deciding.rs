@@ -108,6 +108,60 @@ async fn a_time_in_which_somebody_stands_in_is_ended_over_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_nobody_set_is_answered_and_says_so() {
+    everywhere(async |app: &App| {
+        let administrator = app.person("jonas.vestergaard").await;
+        let home = Home::new();
+        let folder = home.0.to_str().unwrap();
+        let mapping = async |kind: &str, name: &str, settings: Value| {
+            let new = json!({ "kind": kind, "name": name, "settings": settings });
+            let made = administrator.post("/sources", new).await.ok();
+            format!("/sources/{}/mapping", made["id"].as_str().unwrap())
+        };
+        let lines = |answer: &Value| {
+            let lines = answer["mapping"]["worker"].as_array().unwrap().iter();
+            let told = |line: &Value| format!("{} {}", line["target"].as_str().unwrap(), line["from"].as_str().unwrap());
+            lines.map(told).collect::<Vec<_>>()
+        };
+
+        let files = mapping("table", "Files", json!({ "folder": folder })).await;
+        let empty = administrator.get(&files).await.ok();
+        assert_eq!((&empty["origin"], lines(&empty).len()), (&json!("none"), 0));
+        std::fs::write(home.0.join("staff.csv"), "Pers.-Nr.;Vorname;Schuhe\n7;Ada;39\n").unwrap();
+        let made = administrator.get(&files).await.ok();
+        assert_eq!((&made["origin"], &made["version"]), (&json!("names"), &json!(0)));
+        assert_eq!(made["set_at"], Value::Null);
+        assert_eq!(
+            lines(&made),
+            ["id Pers.-Nr.", "employeeNumber Pers.-Nr.", "name.givenName Vorname"]
+        );
+        // HR may read it as well, and nobody else.
+        let hr = app.person("miriam.osei").await;
+        assert_eq!(hr.get(&files).await.ok(), made);
+        let noah = app.person("noah.petersen").await;
+        noah.get(&files).await.refused(404, "not_found");
+
+        // Set as it was answered, it says who set it.
+        let set = json!({ "version": made["version"], "mapping": made["mapping"], "note": "As it is" });
+        let set = administrator.put(&files, set).await.ok();
+        assert_eq!((&set["origin"], &set["version"]), (&json!("set"), &json!(1)));
+        assert_eq!((&set["mapping"], &set["note"]), (&made["mapping"], &json!("As it is")));
+
+        // A file that cannot be read says so, and a preset needs nobody to ask.
+        let broken = Home::new();
+        std::fs::write(broken.0.join("staff.csv"), "id;ID\n1;2\n").unwrap();
+        let broken = mapping("table", "Broken", json!({ "folder": broken.0.to_str().unwrap() })).await;
+        let broken = administrator.get(&broken).await.ok();
+        assert_eq!(broken["origin"], "unreadable");
+        let preset = json!({ "preset": "bamboohr", "url": "https://api.bamboohr.example/api/gateway.php/forge", "user": "key", "password": "x" });
+        let preset = administrator.get(&mapping("rest", "Bamboo", preset).await).await.ok();
+        assert_eq!((&preset["origin"], &preset["version"]), (&json!("kind"), &json!(0)));
+        assert!(lines(&preset).iter().any(|line| line.starts_with("id ")), "{preset}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_that_is_wrong_says_where_in_our_words() {
     with(&[], async |app: &App| {
         let administrator = app.person("jonas.vestergaard").await;

@@ -75,6 +75,17 @@ impl Store {
                 None => row.value.clone(),
                 // The source calls people by ids of its own.
                 Some(person) => match record_of(&change.tx, row.source, person).await? {
+                    Some(_) if self.chart().chart.oversees(row.employee, person) => {
+                        let set = "due_at = NULL, trouble = $5, trouble_text = $6";
+                        let words = "the new superior reports to this person by now";
+                        let values = ["below".into(), words.into()];
+                        moved(&change, &row, Step::GiveUp, set, values).await?;
+                        let mut detail = detail(&row);
+                        detail["trouble"] = "below".into();
+                        let subject = audit::person(row.employee);
+                        change.record(viewer, "correction.failed", subject, detail);
+                        continue;
+                    }
                     Some(record) => record.into(),
                     None => {
                         let set = "due_at = NULL";

@@ -639,6 +639,7 @@ impl Work {
             name: unit.name.clone(),
             parent: unit.parent_id,
             people: 0,
+            people_overall: 0,
         });
         self.org
             .get_or_insert_with(|| Arc::new(org::of_units(units)))
