@@ -88,6 +88,9 @@ pub(crate) fn told(one: &Correction, reader: &Reader) -> Told {
                 );
                 format!("{source} took it, but still said {was} at the next read.")
             }
+            Some(trouble) if trouble.code == "below" => {
+                format!("It was not sent to {source}: {}.", trouble.text)
+            }
             Some(trouble) => format!(
                 "{source} could not be written to: {}.",
                 trouble.text.trim_end_matches('.')
