@@ -475,6 +475,7 @@ async fn a_value_that_is_written_is_read_again() {
     let id = rpc
         .create("hr.employee", json!({"name": "Ottilie Brandvik"}))
         .await;
+    let boss = rpc.create("hr.employee", json!({"name": "Boss"})).await;
     let external = id.to_string();
     let mark = here(&full).await;
     for (way, odoo) in [("json2", &full), ("jsonrpc", &older)] {
@@ -517,6 +518,29 @@ async fn a_value_that_is_written_is_read_again() {
             .expect("emptied");
         assert_eq!(rpc.read("hr.employee", id, "job_title").await, json!(false));
 
+        // A superior, by id; a circle, which Odoo itself takes; and one who is not there.
+        let above = |id: i64| Some(Value::Text(id.to_string()));
+        let write = async |whose: i64, superior: Option<Value>| {
+            let whose = whose.to_string();
+            odoo.write(&whose, Attribute::Manager, superior.as_ref())
+                .await
+        };
+        assert_eq!(write(id, above(boss)).await, Ok(()), "{way}");
+        assert_eq!(rpc.read("hr.employee", id, "parent_id").await[0], boss);
+        let circle = "has the new superior below this person already";
+        for (whose, superior, told) in [
+            (boss, id, circle),
+            (id, id, circle),
+            (id, 99_999_999, "has no employee 99999999"),
+        ] {
+            let refused = write(whose, above(superior)).await;
+            let what = told.to_owned();
+            assert_eq!(refused, Err(Error::Rejected { what }), "{way}");
+        }
+        assert_eq!(write(id, None).await, Ok(()), "{way}");
+        let nobody = rpc.read("hr.employee", id, "parent_id").await;
+        assert_eq!(nobody, json!(false), "{way}");
+
         // What Odoo does not take, and who is not there.
         let odd = Value::Text("ärgerlich ö".into());
         let refused = odoo
@@ -545,7 +569,7 @@ async fn a_value_that_is_written_is_read_again() {
             what: "write title".into()
         })
     );
-    rpc.call("hr.employee", "unlink", json!([[id]]), json!({}))
+    rpc.call("hr.employee", "unlink", json!([[id, boss]]), json!({}))
         .await;
 }
 

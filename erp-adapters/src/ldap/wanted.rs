@@ -117,7 +117,10 @@ impl Wanted {
 }
 #[cfg(test)]
 mod tests {
-    use super::{super::entry::GUID, *};
+    use super::{
+        super::entry::{GUID, PARENT},
+        *,
+    };
 
     #[test]
     fn a_password_is_never_asked_for() {
@@ -164,5 +167,23 @@ mod tests {
         let wanted =
             Wanted::new(&Preset::OpenLdap.mapping(false), Preset::OpenLdap).expect("a mapping");
         assert_eq!(wanted.index, ["departmentNumber", "entryUUID"]);
+    }
+
+    #[test]
+    fn a_superior_is_written_where_the_name_of_an_entry_stands() {
+        let offered = |change: &dyn Fn(&mut Field)| {
+            let mut mapping = Preset::OpenLdap.mapping(false);
+            let fields = mapping.worker.iter_mut();
+            fields
+                .filter(|field| field.target == Target::Manager)
+                .for_each(change);
+            let wanted = Wanted::new(&mapping, Preset::OpenLdap).expect("a mapping");
+            wanted.writable.contains(&Attribute::Manager)
+        };
+        assert!(offered(&|_| {}));
+        // The entry above, a part of a list, and what is made of a value: nothing that a value could be written to.
+        assert!(!offered(&|field| field.from = PARENT.into()));
+        assert!(!offered(&|field| field.from = "/manager/1".into()));
+        assert!(!offered(&|field| field.transforms = vec![Transform::Upper]));
     }
 }
