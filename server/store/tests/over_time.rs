@@ -217,6 +217,66 @@ async fn who_is_gone_from_the_source_before_the_first_day_does_not_come() {
 }
 
 #[tokio::test]
+async fn who_is_gone_until_a_day_is_shown_as_last_told_and_has_nobody_standing_in() {
+    everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let mut workers = firm();
+        sync(store, source, Says::all(&workers)).await;
+        let bo = id(world, "b").await;
+        workers[1].starts_on = Some(day("2026-03-10"));
+        set(&mut workers[1], Attribute::Title, "Foreman");
+        assert_eq!(
+            sync(store, source, Says::all(&workers))
+                .await
+                .totals
+                .leavers,
+            1
+        );
+        let shown = "SELECT count(*) FROM employees WHERE title = 'Foreman' AND NOT active";
+        assert_eq!(world.count(shown).await, 1, "as the profile says");
+
+        // What is said of the time after the day begins with it, and is not kept if it is taken back.
+        workers[1].dotted = vec!["c".into()];
+        workers[1].delegate = Some(Delegate {
+            to: "c".into(),
+            from: day("2026-03-02"),
+            until: None,
+        });
+        sync(store, source, Says::all(&workers)).await;
+        let open = "SELECT (SELECT count(*) FROM delegations WHERE ended_at IS NULL)
+            + (SELECT count(*) FROM dotted_lines WHERE to_at IS NULL)";
+        assert_eq!(world.count(open).await, 0);
+
+        // Gone from the source and back in it with the same words, the day counts again.
+        let mut others = workers.clone();
+        others.remove(1);
+        sync(store, source, Says::all(&others)).await;
+        assert_eq!(store.ahead(&SYSTEM, source).await.unwrap(), []);
+        let run = sync(store, source, Says::all(&workers)).await;
+        assert_eq!(steps(store, run.id).await["b"].kind, StepKind::Scheduled);
+        assert_eq!(
+            store.ahead(&SYSTEM, source).await.unwrap()[0].employee,
+            Some(bo)
+        );
+        world.clock.advance(9 * DAY);
+        assert_eq!(
+            store.turn_day(&SYSTEM).await.unwrap()[0].totals.returners,
+            1
+        );
+        assert_eq!(world.count(open).await, 2, "here with the day");
+        workers[1].starts_on = Some(day("2026-04-01"));
+        sync(store, source, Says::all(&workers)).await;
+        assert_eq!(world.count(open).await, 0);
+        (workers[1].dotted, workers[1].delegate, workers[1].starts_on) = (Vec::new(), None, None);
+        sync(store, source, Says::all(&workers)).await;
+        assert!(works(world, bo).await);
+        assert_eq!(world.count(open).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_last_day_is_worked_and_the_sign_in_ends_after_it() {
     everywhere(async |world| {
         let store = &world.store;

@@ -279,7 +279,8 @@ pub(super) async fn unschedule(
     Ok(())
 }
 
-/// Forgets the day of those who will not come back, because they are not in the source any more.
+/// Forgets the day of those who will not come back, because they are not in the source any more. What
+/// was read of them goes with it, so that the day counts again once the source says it again.
 pub(super) async fn forget_day(
     tx: &DatabaseTransaction,
     source: SourceId,
@@ -287,11 +288,14 @@ pub(super) async fn forget_day(
 ) -> Result<()> {
     for ids in ids.chunks(IN_MAX) {
         let update = format!(
-            "UPDATE erp_records SET due_on = NULL WHERE source_id = $1 AND external_id IN ({})",
-            db::places(2, ids.len())
+            "UPDATE erp_records SET due_on = NULL, digest = $2
+            WHERE source_id = $1 AND external_id IN ({})",
+            db::places(3, ids.len())
         );
         let ids = ids.iter().map(|id| id.as_str().into());
-        let values = std::iter::once(source.0.into()).chain(ids);
+        let values = [source.0.into(), Vec::<u8>::new().into()]
+            .into_iter()
+            .chain(ids);
         tx.execute_raw(db::sql(tx, update, values)).await?;
     }
     Ok(())

@@ -224,11 +224,15 @@ impl Store {
                 continue;
             };
             let stays = planned.kind != StepKind::Leaver;
-            let now_said = stays.then_some(&record.worker);
+            // Who is not here has neither lines nor stand-ins, whatever is said of a day ahead.
+            let here = record.worker.works_on(work.today);
+            let now_said = here.then_some(&record.worker);
             let again = planned.kind == StepKind::Returner;
             rows.relations
                 .note(employee, said.filter(|_| !again), now_said);
             if !stays {
+                // The word with which they go may say other values as well.
+                shown.push(employee);
                 noted.push((place, employee, planned, before, record));
                 leavers.push((employee, planned));
                 continue;

@@ -117,7 +117,7 @@ const RETURNING: &[Table] = &[Table {
     of_source: true,
     order: "external_id",
     manner: Manner::Part,
-    columns: &[("external_id", Text), ("due_on", Text)],
+    columns: &[("external_id", Text), ("due_on", Text), ("digest", Bytes)],
 }];
 
 const DOTTED_LINES: &[Table] = &[Table {

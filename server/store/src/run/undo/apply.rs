@@ -51,23 +51,24 @@ impl Store {
         for (external_id, record) in chunk.records {
             match record {
                 None => removed.push(external_id),
-                Some((employee, record)) => back.push([
-                    live.source.0.into(),
-                    external_id.into(),
-                    employee.0.into(),
-                    record.record.worker.works_on(scope.today).into(),
-                    record.digest.into(),
-                    record.text.into(),
-                    record.changed.into(),
-                    record.photo_wanted.into(),
-                    record
-                        .record
-                        .worker
-                        .turns_after(scope.today)
-                        .map(|day| day.to_string())
-                        .into(),
-                    record.run.into(),
-                ]),
+                Some((employee, record)) => {
+                    let worker = &record.record.worker;
+                    let due_on = worker.turns_after(scope.today);
+                    // A record whose day was forgotten has no digest.
+                    let due_on = due_on.filter(|_| !record.digest.is_empty());
+                    back.push([
+                        live.source.0.into(),
+                        external_id.into(),
+                        employee.0.into(),
+                        worker.works_on(scope.today).into(),
+                        record.digest.into(),
+                        record.text.into(),
+                        record.changed.into(),
+                        record.photo_wanted.into(),
+                        due_on.map(|day| day.to_string()).into(),
+                        record.run.into(),
+                    ]);
+                }
             }
         }
         write_records(tx, back).await?;
