@@ -2,6 +2,7 @@
 
 import type { Page } from '@playwright/test';
 import { expectNothingHere } from '../lib/acts.ts';
+import { Directory } from '../lib/directory.ts';
 import { axe, expect, Portal, shots, test as base } from '../lib/test.ts';
 
 // People of another source stay, so these tests have a portal of their own.
@@ -18,40 +19,25 @@ const test = base.extend<object, { portal: Portal }>({
 
 const NAMES = ['Alma Frost', 'Bertil Lind', 'Cecilia Ek', 'David Holm', 'Elin Ros', 'Folke Ask', 'Greta Alm', 'Hugo Sten'];
 
-/** A client of `/scim/v2`, by the token that the command tells once. */
-class Directory {
-  readonly ids: string[] = [];
+/** The directory with its people in it, by name. */
+class People {
+  private readonly ids: string[] = [];
 
-  private constructor(
-    private readonly url: string,
-    private readonly token: string,
-  ) {}
+  private constructor(private readonly directory: Directory) {}
 
-  static async of(portal: Portal): Promise<Directory> {
-    const { token } = JSON.parse(await portal.command('source', 'add', 'scim', 'Directory', '--json'));
-    const directory = new Directory(`${portal.url}/scim/v2`, token);
+  static async of(portal: Portal): Promise<People> {
+    const people = new People(await Directory.of(portal));
     for (const [at, displayName] of NAMES.entries()) {
-      const title = 'Fitter';
-      const made = await directory.send('POST', '/Users', { userName: `n${at}`, displayName, title });
-      directory.ids.push(made.id);
+      const made = await people.directory.send('POST', '/Users', { userName: `n${at}`, displayName, title: 'Fitter' });
+      people.ids.push(made.id);
     }
-    return directory;
+    return people;
   }
 
   async active(name: string, value: boolean): Promise<void> {
     const id = this.ids[NAMES.indexOf(name)];
     const Operations = [{ op: 'replace', path: 'active', value }];
-    expect((await this.send('PATCH', `/Users/${id}`, { Operations })).active).toBe(value);
-  }
-
-  private async send(method: string, path: string, body: object) {
-    const answer = await fetch(this.url + path, {
-      method,
-      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/scim+json' },
-      body: JSON.stringify(body),
-    });
-    expect(answer.ok, `${method} ${path}: ${answer.status}`).toBe(true);
-    return answer.json();
+    expect((await this.directory.send('PATCH', `/Users/${id}`, { Operations })).active).toBe(value);
   }
 }
 
@@ -63,19 +49,19 @@ async function here(page: Page, name: string): Promise<boolean> {
 }
 
 test('a mass of leavers waits, is seen, and is decided about', async ({ page, another, portal, signIn }) => {
-  const directory = await Directory.of(portal);
+  const people = await People.of(portal);
   const administrator = portal.withRole('system_administrator').login;
   await signIn(page, administrator);
 
   await test.step('a single one is out at once', async () => {
-    await directory.active('Hugo Sten', false);
+    await people.active('Hugo Sten', false);
     expect(await here(page, 'Hugo Sten')).toBe(false);
     await page.goto('/');
     await expect(told(page)).toHaveCount(0);
   });
 
   await test.step('the others stay, and the start page says so', async () => {
-    for (const name of NAMES.slice(0, 6)) await directory.active(name, false);
+    for (const name of NAMES.slice(0, 6)) await people.active(name, false);
     await page.goto('/');
     await expect(told(page)).toContainText('6 people are to leave and wait for a decision');
     await expect(told(page)).toContainText('Alma Frost, Bertil Lind, Cecilia Ek and 3 others left');
@@ -123,8 +109,8 @@ test('a mass of leavers waits, is seen, and is decided about', async ({ page, an
 
   await test.step('a page that is no longer true decides about those it knew alone', async () => {
     await page.goto(list);
-    await directory.active('Cecilia Ek', true);
-    await directory.active('Greta Alm', false);
+    await people.active('Cecilia Ek', true);
+    await people.active('Greta Alm', false);
     await page.getByRole('button', { name: 'Let all 4 go' }).click();
     await expect(page.getByRole('status').filter({ hasText: '3 people have left.' })).toBeVisible();
     await expect(page.getByRole('row', { name: /Greta Alm/ })).toBeVisible();
