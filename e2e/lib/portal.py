@@ -140,6 +140,9 @@ class Person:
     def retry(self, correction):
         self.rest("POST", f"/corrections/{correction}/retry", {})
 
+    def decline(self, correction):
+        return self.rest("POST", f"/corrections/{correction}/refusal", {"reason": "It is right as it is"})["state"]
+
     def withdraw(self, correction):
         return self.rest("POST", f"/corrections/{correction}/withdrawal", {})["state"]
 
@@ -184,16 +187,20 @@ class Superiors:
         check("the read confirms it", self.person.correction(correction)["state"], "confirmed")
         check("the chart after it", self.shown(), superior)
 
-    def refused(self, correction, code, *words):
-        """The correction failed, the ERP holds what it held, and the page says why in words for people."""
-        held = self.held()
-        trouble = self.person.correction(correction, "failed")["trouble"]
-        check("why it was not written", (trouble["code"], [word for word in words if word not in trouble["text"]]), (code, []))
-        page = html.unescape(self.person.ask("GET", f"/corrections/{correction}", None, ""))
-        check("the page says so", trouble["text"] in page, True)
-        inside = [word for word in ("Traceback", "File \"", "psycopg", "{", "<") if word in trouble["text"]]
-        check("and nothing of the inside", inside, [])
-        check("the ERP holds what it held", self.held(), held)
+    def refused(self, correction, *why):
+        refused(self.person, correction, self.held, *why)
+
+
+def refused(person, correction, held, code, *words):
+    """The correction failed, the ERP holds what it held, and the page says why in words for people."""
+    before = held()
+    trouble = person.correction(correction, "failed")["trouble"]
+    check("why it was not written", (trouble["code"], [word for word in words if word not in trouble["text"]]), (code, []))
+    page = html.unescape(person.ask("GET", f"/corrections/{correction}", None, ""))
+    check("the page says so", trouble["text"] in page, True)
+    inside = [sign for sign in ("Traceback", "File \"", "psycopg", "hr.", "company.", "{", "<") if sign in trouble["text"]]
+    check("and nothing of the inside", inside, [])
+    check("the ERP holds what it held", held(), before)
 
 
 def member(portal, root, employee):

@@ -957,7 +957,7 @@ async fn a_value_that_odoo_does_not_take_is_told_without_its_insides() {
                 "The title is too odd.\nModel: x",
             ),
             Err(Error::Rejected {
-                what: "refused to write hr.employee: The title is too odd.".into(),
+                what: "refused it: The title is too odd.".into(),
             }),
         ),
         (
@@ -967,7 +967,7 @@ async fn a_value_that_odoo_does_not_take_is_told_without_its_insides() {
                 "Record does not exist or has been deleted.\n(Record: hr.employee(9,), User: 2)",
             ),
             Err(Error::Rejected {
-                what: "has no such record of hr.employee any more".into(),
+                what: "has no such record any more".into(),
             }),
         ),
         (

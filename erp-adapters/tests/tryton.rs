@@ -527,13 +527,13 @@ async fn a_write_that_is_refused_is_told_and_not_tried_again() {
         (
             refusal("The value is not valid."),
             Error::Rejected {
-                what: "refused to write party.party: The value is not valid.".into(),
+                what: "refused it: The value is not valid.".into(),
             },
         ),
         (
             html(404),
             Error::Rejected {
-                what: "has no such record of party.party any more".into(),
+                what: "has no such record any more".into(),
             },
         ),
         (
@@ -606,7 +606,7 @@ async fn a_superior_goes_out_as_the_id_of_an_employee_who_is_not_below() {
     }
     assert_eq!(
         write("8", Some("31")).await,
-        rejected(&format!("refused to write company.employee: {domain}"))
+        rejected(&format!("refused it: {domain}"))
     );
     let requests = server.received_requests().await.expect("requests");
     let put: Vec<Json> = requests

@@ -336,7 +336,11 @@ impl Asked<'_> {
         }
         if said.is("MissingError") {
             return Error::Rejected {
-                what: format!("has no such record of {model} any more"),
+                what: match self.verb() {
+                    // Read by people who have never heard of models.
+                    "write" => "has no such record any more".to_owned(),
+                    _ => format!("has no such record of {model} any more"),
+                },
             };
         }
         if unknown {
@@ -346,7 +350,10 @@ impl Asked<'_> {
         let line = first_line(&said.message).filter(|_| !said.name.starts_with("psycopg2"));
         match line {
             Some(line) => Error::Rejected {
-                what: format!("refused to {} {model}: {line}", self.verb()),
+                what: match self.verb() {
+                    "write" => format!("refused it: {line}"),
+                    verb => format!("refused to {verb} {model}: {line}"),
+                },
             },
             None => self.failed(how),
         }

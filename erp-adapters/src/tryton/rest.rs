@@ -286,13 +286,15 @@ fn judge(
             match one_line(&said.message) {
                 // Reading takes nothing that could be wrong, but for rights.
                 Some(line) if line.starts_with("You are not allowed") => Err(forbidden),
+                // Read by people who have never heard of models.
+                Some(line) if what == "write" => rejected(format!("refused it: {line}")),
                 Some(line) => rejected(format!("refused to {what} {model}: {line}")),
                 None => rejected(format!("refused to {what} {model}")),
             }
         }
         401 => Err(Error::Unauthorized),
         403 => Err(forbidden),
-        404 if what == "write" => rejected(format!("has no such record of {model} any more")),
+        404 if what == "write" => rejected("has no such record any more".to_owned()),
         404 => rejected("has no REST door for this database; it must be Tryton 8 or newer, and the database's name right".into()),
         408 | 502..=504 => Err(Error::Unreachable { what: format!("answers {}", answer.status.as_u16()) }),
         429 => Err(Error::RateLimited { retry_after: answer.retry_after }),

@@ -82,9 +82,7 @@ async fn failed(store: &Store, due: &Due, error: &erp_adapters::Error) -> Result
     let trouble = Trouble {
         code: error.code().to_owned(),
         text: match error {
-            E::Forbidden { what } if what.starts_with("write") => {
-                format!("the key may not {what}")
-            }
+            E::Forbidden { .. } => format!("the key may not write {}", due.attribute.name()),
             other => other.to_string(),
         },
     };
