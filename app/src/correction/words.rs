@@ -88,7 +88,7 @@ pub(crate) fn told(one: &Correction, reader: &Reader) -> Told {
                 );
                 format!("{source} took it, but still said {was} at the next read.")
             }
-            Some(trouble) if trouble.code == "below" => {
+            Some(trouble) if trouble.code == "superior_below" => {
                 format!("It was not sent to {source}: {}.", trouble.text)
             }
             Some(trouble) => format!(

@@ -68,7 +68,7 @@ pub struct Correction {
 /// Why a value was not written or not kept.
 #[derive(Serialize, ToSchema)]
 pub struct TroubleShape {
-    /// Stable: `unreachable`, `forbidden`, `rejected`, `below` (the new superior reports to them), `not_kept`,
+    /// Stable: `unreachable`, `forbidden`, `rejected`, `superior_below` (the new superior reports to them), `not_kept`,
     /// `other_value`, `gone`, …
     code: String,
     /// The same in words.

@@ -1176,7 +1176,7 @@ async fn who_is_below_by_now_is_not_written_as_the_superior() {
         assert_eq!(store.take_due_corrections(&SYSTEM).await.unwrap(), []);
         let failed = store.correction(&firm.eve, proposed.id).await.unwrap();
         assert_eq!(failed.state, State::Failed);
-        assert_eq!(failed.trouble.unwrap().code, "below");
+        assert_eq!(failed.trouble.unwrap().code, "superior_below");
         assert_eq!(
             recorded(store).await,
             ["proposed", "accepted", "failed"].map(str::to_owned)

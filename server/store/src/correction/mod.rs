@@ -107,7 +107,7 @@ impl Correction {
 /// Why a value was not written or not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// Stable: an adapter's code (`unreachable`, `forbidden`, `rejected` …), `below`, `not_kept`, `other_value` or `gone`.
+    /// Stable: an adapter's code (`unreachable`, `forbidden`, `rejected` …), `superior_below`, `not_kept`, `other_value` or `gone`.
     pub code: String,
     /// The same for people, without internals; empty where the code says it all.
     pub text: String,

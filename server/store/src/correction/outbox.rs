@@ -78,10 +78,10 @@ impl Store {
                     Some(_) if self.chart().chart.oversees(row.employee, person) => {
                         let set = "due_at = NULL, trouble = $5, trouble_text = $6";
                         let words = "the new superior reports to this person by now";
-                        let values = ["below".into(), words.into()];
+                        let values = ["superior_below".into(), words.into()];
                         moved(&change, &row, Step::GiveUp, set, values).await?;
                         let mut detail = detail(&row);
-                        detail["trouble"] = "below".into();
+                        detail["trouble"] = "superior_below".into();
                         let subject = audit::person(row.employee);
                         change.record(viewer, "correction.failed", subject, detail);
                         continue;
