@@ -427,6 +427,40 @@ async fn what_something_newer_touched_is_not_undone_and_is_told() {
 }
 
 #[tokio::test]
+async fn an_undo_that_can_undo_nothing_says_why() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let source = world.source("ERP").await;
+        let (units, mut workers) = firm();
+        sync(store, source, &(units.clone(), workers.clone())).await;
+        let mut runs = Vec::new();
+        for title in ["Cog", "Bolt"] {
+            hour(world).await;
+            for one in &mut workers {
+                set(one, Attribute::Title, title);
+            }
+            runs.push(
+                sync(store, source, &(units.clone(), workers.clone()))
+                    .await
+                    .id,
+            );
+        }
+        let before = state(world).await;
+        hour(world).await;
+        let undone = undo(store, runs[0]).await;
+        assert_eq!((undone.phase, undone.steps), (Phase::Done, 0));
+        let left = left(store, undone.id).await;
+        assert_eq!(left.len(), workers.len());
+        assert!(
+            left.values()
+                .all(|one| one.attributes == [Attribute::Title])
+        );
+        assert_eq!(state(world).await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_undo_that_broke_off_is_gone_on_with() {
     support::everywhere(async |world| {
         let store = &world.store;

@@ -239,6 +239,7 @@ impl Store {
             .ok_or_else(|| Error::Internal("an undo without a run".into()))?;
         let mut change = self.change_people().await?;
         let back = put_units_back(&change.tx, undone, run.id).await?;
+        let left = work.undone.left + back.left.len() as u64;
         let kept = back.left.into_iter().map(RunFinding::NotUndone);
         work.findings.extend(kept);
         let renamed = people_of(&change.tx, &back.renamed).await?;
@@ -262,7 +263,7 @@ impl Store {
             "undoes": undone,
             "totals": run.totals,
             "units": back.written,
-            "left": work.findings.len(),
+            "left": left,
             "paused": paused,
         });
         change.record(viewer, "run.undone", source::subject(live.source), detail);

@@ -16,7 +16,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Live, NotUndone, Phase, Run, RunFinding, STEPS_PAGE,
+    FINDINGS_KEPT, Live, NotUndone, Phase, Run, RunFinding, STEPS_PAGE,
     live::{Standing, Work},
     write_run,
 };
@@ -72,6 +72,8 @@ pub(super) struct Progress {
     at: At,
     /// What it has written.
     totals: Totals,
+    /// How many things it left as they are.
+    left: u64,
     /// Whoever let it go on after it had asked.
     approved_by: Option<EmployeeId>,
     /// The first steps of what it asks about.
@@ -308,9 +310,10 @@ impl Store {
     async fn write_undone(&self, viewer: &Viewer, live: &Live, work: &mut Work) -> Result<At> {
         let mut run = live.run();
         let undone = self.find_run(undone_by(&run)?).await?;
-        if run.applied == 0 {
+        if matches!(work.undone.at, At::Journal(i64::MAX)) {
             // What it waited with is told anew, as it is done.
             work.findings.clear();
+            work.undone.left = 0;
         }
         let mut change = self.change_people().await?;
         let moment = change.at;
@@ -326,8 +329,11 @@ impl Store {
         let first = run.applied;
         run.applied += chunk.steps.len() as u64;
         run.steps = run.steps.max(run.applied);
+        let left = work.undone.left + chunk.left.len() as u64;
         let mut findings = work.findings.clone();
-        findings.extend(chunk.left.iter().cloned().map(RunFinding::NotUndone));
+        let room = FINDINGS_KEPT.saturating_sub(findings.len());
+        let told = chunk.left.iter().take(room).cloned();
+        findings.extend(told.map(RunFinding::NotUndone));
         write_run(&change.tx, &run, Some(&findings), moment).await?;
         let moved = self
             .put_back(viewer, live, &scope, chunk, first, &mut change)
@@ -335,6 +341,7 @@ impl Store {
         change.tell(Event::RunMoved(live.id));
         change.commit().await?;
         work.findings = findings;
+        work.undone.left = left;
         work.undone.totals = totals;
         work.moved |= moved;
         live.change(|shown| *shown = run);

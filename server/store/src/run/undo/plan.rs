@@ -159,7 +159,7 @@ impl Store {
     }
 
     /// Works out the next chunk. `places` are where people stand once the chunks
-    /// before it are written, as far as they are not written yet.
+    /// before it are written, as far as they are not written yet and it is another place.
     pub(super) async fn chunk(
         &self,
         tx: &DatabaseTransaction,
@@ -302,7 +302,7 @@ async fn undo_entries(
         .map(|entry| entry.employee)
         .filter(|id| !places.contains_key(&id.0))
         .collect();
-    places.extend(places_of(tx, &unknown).await?);
+    let here = places_of(tx, &unknown).await?;
     let ids = entries.iter().map(|entry| entry.employee);
     let cards = people::cards(tx, ids).await?;
 
@@ -361,7 +361,8 @@ async fn undo_entries(
         }
 
         // The place.
-        let Some(stands) = places.get(&employee.0).cloned() else {
+        let stands = places.get(&employee.0).or_else(|| here.get(&employee.0));
+        let Some(stands) = stands.cloned() else {
             continue;
         };
         let mut back = stands.clone();
