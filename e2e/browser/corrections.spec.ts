@@ -191,6 +191,10 @@ test('without JavaScript, another superior is looked for and proposed, and who s
   await expect(noah.getByRole('main')).toContainText('Whether you work here is no value to correct');
   await noah.getByRole('link', { name: 'Ask for a correction of manager' }).click();
   await look('correction-manager-first');
+  await noah.getByLabel('Look for somebody').fill('nobody of that name');
+  await noah.getByRole('button', { name: 'Search' }).click();
+  await expect(noah.getByRole('status').filter({ hasText: 'Nobody was found who could be above you.' })).toBeVisible();
+  await look('correction-manager-nobody');
   await noah.getByLabel('Look for somebody').fill('whitfield');
   await noah.getByRole('button', { name: 'Search' }).click();
   await noah.getByRole('main').getByLabel('Manager', { exact: true }).selectOption(portal.member('grace.whitfield').employee_id);

@@ -67,7 +67,9 @@ test('what a directory pushed and cannot be so says who can mend it, and is gone
     await expect(mail).toContainText('HR for Night Shift, in Directory');
     const whose = page.getByRole('row', { name: /Who is it\?/ });
     await expect(whose).toContainText(/It could be (Emil Sørensen or Noah Petersen|Noah Petersen or Emil Sørensen)\./);
+    await expect(whose).toContainText('Say whose record either is, on the page of Directory.');
     await expect(whose).toContainText('A system administrator, here');
+    await expect(page.getByRole('row', { name: /Nobody above/ })).toContainText('Mend it in Directory: manager of sol.stray.');
     await axe(page);
     await shots(page, 'console-quality-pushed');
     await zone.getByRole('link', { name: 'Value not read' }).click();

@@ -124,6 +124,8 @@ struct People {
     q: String,
     /// Who was found, and those above.
     choices: Vec<PersonCard>,
+    /// Whether nobody was found who can be chosen.
+    nobody: bool,
 }
 
 impl People {
@@ -144,6 +146,7 @@ impl People {
             };
             choices = store.directory(&visit.viewer, &query).await?.page.items;
         }
+        let found: Vec<_> = choices.iter().map(|card| card.id).collect();
         choices.extend(place.chain);
         let says = prospect.says.as_ref().and_then(Value::as_text);
         let says: Option<EmployeeId> = says.and_then(|id| id.parse().ok());
@@ -156,7 +159,13 @@ impl People {
             let above = card.id != who && !chart.chart.oversees(who, card.id);
             new && above && card.active && Some(card.id) != says
         });
-        Ok(Self { now, q, choices })
+        let nobody = !choices.iter().any(|card| found.contains(&card.id));
+        Ok(Self {
+            now,
+            nobody: nobody && !q.trim().is_empty(),
+            q,
+            choices,
+        })
     }
 
     /// The way to look for somebody, and then to choose them; both without JavaScript.
@@ -168,6 +177,9 @@ impl People {
                 <Search label="Look for somebody" value=q scope="who" />
                 <Button text="Search" />
             </form>
+            {self
+                .nobody
+                .then(|| view! { <p class="muted" role="status">"Nobody was found who could be above you."</p> })}
         }
         .into_any()
     }

@@ -136,7 +136,7 @@ pub struct Flaw {
     pub unit: Option<UnitId>,
     /// The names of the units that it is about.
     pub units: Vec<String>,
-    /// Where in the source: `hr.employee 42`, a record's id, a line.
+    /// Where in the source: `hr.employee 42`, a record's id, a line, a user name.
     pub place: Option<String>,
     /// Which field, in the source's words or as a SCIM name.
     pub field: Option<String>,
@@ -243,9 +243,11 @@ impl Store {
         flaws.sort_by_cached_key(|flaw| (flaw.kind, flaw.source, name(flaw), flaw.place.clone()));
         let matching = flaws.len() as u64;
         let more = flaws.len() > from.saturating_add(PAGE);
+        let mut items: Vec<_> = flaws.into_iter().skip(from).take(PAGE).collect();
+        name_pushed(&tx, &mut items).await?;
         Ok(Quality {
             flaws: Page {
-                items: flaws.into_iter().skip(from).take(PAGE).collect(),
+                items,
                 next_cursor: more.then(|| (from + PAGE).to_string()),
             },
             matching,
@@ -475,6 +477,34 @@ async fn of_pushes(conn: &impl ConnectionTrait, source: SourceId) -> Result<Vec<
         faults.extend(told.into_iter().map(|fault| (None, fault)));
     }
     of_faults(conn, source, faults).await
+}
+
+/// Tells records that were pushed by the name that their source has for them; their ids are of here.
+async fn name_pushed(conn: &impl ConnectionTrait, flaws: &mut [Flaw]) -> Result<()> {
+    let records: Vec<_> = flaws.iter().filter_map(|flaw| flaw.place.clone()).collect();
+    if records.is_empty() {
+        return Ok(());
+    }
+    let ask = format!(
+        "SELECT source_id, record, user_name FROM scim_resources
+        WHERE source_id IN (SELECT id FROM sources WHERE kind = '{}')
+        AND deleted_at IS NULL AND user_name IS NOT NULL AND record IN ({})",
+        scim::KIND,
+        db::places(1, records.len())
+    );
+    let records = records.into_iter().map(Into::into);
+    for row in conn.query_all_raw(db::sql(conn, ask, records)).await? {
+        let (source, record) = (row.try_get_by_index(0)?, row.try_get_by_index::<String>(1)?);
+        let name: String = row.try_get_by_index(2)?;
+        let of = |flaw: &&mut Flaw| {
+            flaw.source == Some(SourceId(source)) && flaw.place.as_deref() == Some(&*record)
+        };
+        flaws
+            .iter_mut()
+            .filter(of)
+            .for_each(|flaw| flaw.place = Some(name.clone()));
+    }
+    Ok(())
 }
 
 /// Faults with the people they are about, and the runs that found them.

@@ -245,6 +245,10 @@ async fn what_is_wrong_in_the_data_is_listed_over_rest() {
         assert_eq!(flaw["field"], "timezone", "{flaw}");
         assert_eq!(flaw["people"][0]["displayName"], "Sol Stray");
         assert!(flaw["unit"].is_string(), "{flaw}");
+        // Told by the source's own name for it.
+        assert_eq!(flaw["place"], "stray", "{flaw}");
+        let alone = wrong("&kind=detached").await;
+        assert_eq!(alone["items"][0]["place"], "stray", "{alone}");
         let trend = listed["sources"].as_array().unwrap().iter();
         let trend = trend.clone().find(|one| one["id"] == source).unwrap();
         assert_eq!(trend["findings"], wrong("").await["matching"]);
