@@ -225,40 +225,43 @@ pub(crate) fn places(from: usize, count: usize) -> String {
 /// Most values that one statement takes: SQLite's limit, the lower one (PostgreSQL's is 65,535).
 pub(crate) const VALUES_MAX: usize = 32_766;
 
-/// Executes one statement for many rows: `statement` gets the rows as
-/// `($1, $2), ($3, $4), …` and puts them after `VALUES`. As many statements as
-/// the databases' limits need; answers how many rows were written.
+/// Executes one statement for many rows of the same length: `statement` gets the
+/// rows as `($1, $2), ($3, $4), …` and puts them after `VALUES`. As many statements
+/// as the databases' limits need; answers how many rows were written.
 ///
 /// Both databases call the columns of `(VALUES …) AS v` `column1`, `column2`, …:
 /// `UPDATE t SET a = v.column2 FROM (VALUES …) AS v WHERE t.id = v.column1`.
 ///
 /// # Errors
 /// [`DbErr`].
-pub(crate) async fn bulk<const N: usize>(
+pub(crate) async fn bulk<R: AsRef<[Value]> + IntoIterator<Item = Value>>(
     conn: &impl ConnectionTrait,
-    rows: Vec<[Value; N]>,
+    rows: Vec<R>,
     statement: impl Fn(&str) -> String,
 ) -> Result<u64, DbErr> {
+    let Some(width) = rows.first().map(|row| row.as_ref().len()) else {
+        return Ok(0);
+    };
     // In SQLite places without names, as [`sql`] would have them.
     let nameless = either(conn, true, false);
     let place = |row: usize| match nameless {
-        true => vec!["?"; N].join(", "),
-        false => places(row * N + 1, N),
+        true => vec!["?"; width].join(", "),
+        false => places(row * width + 1, width),
     };
     let list = |rows: usize| {
         let rows: Vec<_> = (0..rows).map(|row| format!("({})", place(row))).collect();
         rows.join(", ")
     };
     // Full statements have the same text: it is made, and prepared, once.
-    let at_once = (VALUES_MAX / N).min(ROWS_AT_ONCE);
+    let at_once = (VALUES_MAX / width).min(ROWS_AT_ONCE);
     let full = (rows.len() >= at_once).then(|| statement(&list(at_once)));
     let mut written = 0;
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         let values: Vec<_> = rows.by_ref().take(at_once).flatten().collect();
         let text = match &full {
-            Some(full) if values.len() == at_once * N => full.clone(),
-            _ => statement(&list(values.len() / N)),
+            Some(full) if values.len() == at_once * width => full.clone(),
+            _ => statement(&list(values.len() / width)),
         };
         written += conn
             .execute_raw(sql(conn, text, values))

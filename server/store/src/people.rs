@@ -251,7 +251,8 @@ impl Store {
         let q = text::fold(&text::line("q", &query.q, SEARCH_MAX)?);
         let snapshot = self.chart();
         let mut values: Vec<Value> = Vec::new();
-        let mut filters = String::from("e.active");
+        // Compared, so that SQLite looks into the index that begins with it.
+        let mut filters = String::from("e.active = TRUE");
         let find = db::either(self.db(), "instr", "strpos");
         for word in q.split_whitespace() {
             values.push(word.into());

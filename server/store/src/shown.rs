@@ -622,37 +622,38 @@ pub(crate) async fn reshow_all(tx: &DatabaseTransaction) -> Result<u64> {
     Ok(changed)
 }
 
-/// Writes the columns that are other ones.
+/// Writes the columns that are other ones, and no others: in SQLite a column that is set to what it was is
+/// written again into every index that has it.
 async fn write(tx: &DatabaseTransaction, sourcing: &Sourcing, people: &[Facts]) -> Result<u64> {
-    let rows = people.iter().filter_map(|person| {
+    // By which columns they are: a change of an ERP's is often the same one for many.
+    let mut changed: BTreeMap<Vec<usize>, Vec<Vec<sea_orm::Value>>> = BTreeMap::new();
+    for person in people {
         let columns = sourcing.columns(person);
-        (columns != person.columns).then(|| {
-            [
-                person.id.0.into(),
-                columns.display_name.into(),
-                columns.sort_name.into(),
-                columns.title.into(),
-                columns.department.into(),
-                columns.location.into(),
-                columns.email.into(),
-                columns.employee_number.into(),
-                columns.photo.into(),
-                columns.locale.into(),
-                columns.timezone.into(),
-                columns.search.into(),
-            ]
-        })
-    });
-    let written = db::bulk(tx, rows.collect(), |rows| {
-        format!(
-            "UPDATE employees SET display_name = v.column2, sort_name = v.column3, \
-             title = v.column4, department = v.column5, location = v.column6, \
-             email = v.column7, employee_number = v.column8, photo = v.column9, \
-             locale = v.column10, timezone = v.column11, search = v.column12 \
-             FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
-        )
-    });
-    Ok(written.await?)
+        if columns == person.columns {
+            continue;
+        }
+        let (now, was) = (columns.values(), person.columns.clone().values());
+        let differing: Vec<_> = (0..now.len()).filter(|at| now[*at] != was[*at]).collect();
+        let values = differing.iter().map(|at| now[*at].clone());
+        let row = std::iter::once(person.id.0.into()).chain(values).collect();
+        changed.entry(differing).or_default().push(row);
+    }
+    let names: Vec<_> = Columns::NAMES.split(", ").collect();
+    let mut written = 0;
+    for (columns, rows) in changed {
+        let set: Vec<_> = (2..)
+            .zip(&columns)
+            .map(|(place, at)| format!("{} = v.column{place}", names[*at]))
+            .collect();
+        let set = set.join(", ");
+        let update = db::bulk(tx, rows, |rows| {
+            format!(
+                "UPDATE employees SET {set} FROM (VALUES {rows}) AS v WHERE employees.id = v.column1"
+            )
+        });
+        written += update.await?;
+    }
+    Ok(written)
 }
 
 impl Store {

@@ -719,7 +719,8 @@ async fn kept(
             .iter()
             .map(|planned| planned.external_id.as_str().into());
         let values = std::iter::once(source.0.into()).chain(ids);
-        for row in tx.query_all_raw(db::sql(tx, find, values)).await? {
+        // Row by row: what one says is read while the database looks for the next.
+        db::each(tx, db::sql(tx, find, values), |row| {
             let (id, place) = place(&row)?;
             places.insert(id, place);
             let record: String = row.try_get_by_index(8)?;
@@ -733,7 +734,9 @@ async fn kept(
                 run: row.try_get_by_index(12)?,
             };
             kept.insert(row.try_get_by_index(7)?, one);
-        }
+            Ok(())
+        })
+        .await?;
     }
     // Those whom another source brought, and this one speaks of for the first time.
     let ids = steps.iter().filter_map(|planned| planned.employee);

@@ -18,6 +18,7 @@ use domain::{
 use indexmap::IndexSet;
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
+use tokio::{sync::MutexGuard, time::timeout};
 
 use super::{
     FINDINGS_KEPT, Phase, Run, RunFinding, STEPS_PAGE,
@@ -34,6 +35,8 @@ use crate::{
 
 /// How often a run's process shows that it lives.
 pub(super) const BEAT: Duration = Duration::from_secs(2);
+/// How long a look at a run waits for what the run is doing.
+const LOOK_WITHIN: Duration = Duration::from_millis(250);
 /// Dry runs that are remembered, as long as their plans are not too large together.
 const DRY_KEPT: usize = 20;
 /// Most steps of all dry runs but the last.
@@ -136,6 +139,11 @@ impl Runs {
 }
 
 impl Live {
+    /// What is known of the run by now; none while it is busy for longer than a page should wait.
+    pub async fn look(&self) -> Option<MutexGuard<'_, Work>> {
+        timeout(LOOK_WITHIN, self.work.lock()).await.ok()
+    }
+
     /// How the run stands.
     pub fn run(&self) -> Run {
         self.shown

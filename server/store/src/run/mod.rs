@@ -717,13 +717,13 @@ impl Store {
         };
         // One more than a page holds: its place is where the next page begins.
         let planned_here = match self.0.runs.any(id) {
-            Some(live) if live.run().undoes.is_none() => {
-                let work = live.work.lock().await;
-                let left = work.next < work.plan.len();
-                left.then(|| work.steps(from as usize, kind)).transpose()?
-            }
+            Some(live) if live.run().undoes.is_none() => match live.look().await {
+                Some(work) if work.next < work.plan.len() => Some(work.steps(from as usize, kind)?),
+                _ => None,
+            },
             Some(live) if live.run().phase == Phase::Waiting => {
-                Some(live.work.lock().await.undone.steps(from as usize, kind))
+                let work = live.look().await;
+                work.map(|work| work.undone.steps(from as usize, kind))
             }
             _ => None,
         };
@@ -768,8 +768,10 @@ impl Store {
     /// [`crate::Error::NotFound`].
     pub async fn run_findings(&self, viewer: &Viewer, id: RunId) -> Result<Vec<RunFinding>> {
         self.allow(viewer, Action::ReadSources)?;
-        if let Some(live) = self.0.runs.any(id) {
-            return Ok(live.work.lock().await.findings.clone());
+        if let Some(live) = self.0.runs.any(id)
+            && let Some(work) = live.look().await
+        {
+            return Ok(work.findings.clone());
         }
         let find = "SELECT findings FROM runs WHERE id = $1";
         let row = self

@@ -8,7 +8,7 @@ use domain::{
     sync::{Change, Exceeded, Known, Match, StepKind, differences, name_and_birth},
     text,
 };
-use sea_orm::{ConnectionTrait as _, QueryResult};
+use sea_orm::{ConnectionTrait as _, Statement};
 use uuid::Uuid;
 
 use super::{
@@ -448,17 +448,18 @@ impl Store {
         let ids: Vec<_> = workers.map(|worker| worker.external_id.as_str()).collect();
         let mut records = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(IN_MAX) {
-            for row in self
-                .of_source(source, "external_id, record, changed", ids.iter().copied())
-                .await?
-            {
+            let find = self.of_source(source, "external_id, record, changed", ids.iter().copied());
+            // Row by row: what one says is read while the database looks for the next.
+            db::each(self.db(), find, |row| {
                 let record: String = row.try_get_by_index(1)?;
                 let changed: String = row.try_get_by_index(2)?;
                 records.insert(
                     row.try_get_by_index(0)?,
                     ErpRecord::decode(&record, &changed)?,
                 );
-            }
+                Ok(())
+            })
+            .await?;
         }
         Ok(records)
     }
@@ -470,28 +471,27 @@ impl Store {
             let columns =
                 "external_id, (SELECT display_name FROM employees e WHERE e.id = employee_id)";
             let ids = ids.iter().map(String::as_str);
-            for row in self.of_source(source, columns, ids).await? {
+            db::each(self.db(), self.of_source(source, columns, ids), |row| {
                 names.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            }
+                Ok(())
+            })
+            .await?;
         }
         Ok(names)
     }
 
-    async fn of_source(
+    fn of_source<'a>(
         &self,
         source: SourceId,
         columns: &str,
-        ids: impl ExactSizeIterator<Item = &str>,
-    ) -> Result<Vec<QueryResult>> {
+        ids: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Statement {
         let find = format!(
             "SELECT {columns} FROM erp_records WHERE source_id = $1 AND external_id IN ({})",
             db::places(2, ids.len())
         );
         let values = std::iter::once(source.0.into()).chain(ids.map(Into::into));
-        Ok(self
-            .db()
-            .query_all_raw(db::sql(self.db(), find, values))
-            .await?)
+        db::sql(self.db(), find, values)
     }
 
     /// People of whom nothing changed but the name of their unit, but for those planned already.
