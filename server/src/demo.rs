@@ -28,6 +28,8 @@ pub const ORGANIZATION: &str = "Northwind Forge";
 /// The password of everybody in it. It is printed, so it protects nothing: the demo holds nothing of anybody.
 pub const PASSWORD: &str = "anvil-harbour-copper-lantern-47";
 const SOURCE: &str = "Northwind ERP";
+/// Of the mail addresses of its people.
+const HOST: &str = "northwindforge.example";
 
 /// One of the cast, as `demo cast --json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -223,14 +225,15 @@ fn new_account(login: &str, account: &Account) -> NewAccount {
 
 fn login(person: &PersonCard) -> Option<String> {
     let (login, host) = person.email.as_deref()?.split_once('@')?;
-    (host == "northwindforge.example").then(|| login.to_owned())
+    (host == HOST).then(|| login.to_owned())
 }
 
+/// Everybody whose card or login has the company's mail host in it.
 async fn accounts(store: &Store) -> anyhow::Result<Vec<Account>> {
     let mut accounts = Vec::new();
     let mut cursor = None;
     loop {
-        let page = store.accounts(&system(), "", cursor.as_deref()).await?;
+        let page = store.accounts(&system(), HOST, cursor.as_deref()).await?;
         accounts.extend(page.items);
         cursor = page.next_cursor;
         if cursor.is_none() {

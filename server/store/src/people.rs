@@ -169,6 +169,10 @@ impl ErpRecord {
     }
 }
 
+/// What is so of an `employees e` who works here now. Compared, and not the column alone: only then does SQLite read
+/// people by name from the index that begins with it.
+pub(crate) const WORKS_HERE: &str = "e.active = TRUE";
+
 /// The columns of a card, for `SELECT … FROM employees e`; read by [`card`].
 pub(crate) const CARD: &str = "e.id, e.display_name, e.title, e.department, e.unit_id, \
      e.location, e.email, e.employee_number, e.photo, e.active";
@@ -251,8 +255,7 @@ impl Store {
         let q = text::fold(&text::line("q", &query.q, SEARCH_MAX)?);
         let snapshot = self.chart();
         let mut values: Vec<Value> = Vec::new();
-        // Compared, so that SQLite looks into the index that begins with it.
-        let mut filters = String::from("e.active = TRUE");
+        let mut filters = String::from(WORKS_HERE);
         let find = db::either(self.db(), "instr", "strpos");
         for word in q.split_whitespace() {
             values.push(word.into());

@@ -728,7 +728,7 @@ impl Store {
         let q = text::fold(&text::line("q", q, 200)?);
         let find = db::either(self.db(), "instr", "strpos");
         let mut values: Vec<sea_orm::Value> = vec![self.now().into()];
-        let mut filters = String::from("e.active");
+        let mut filters = String::from(people::WORKS_HERE);
         for word in q.split_whitespace() {
             values.push(word.into());
             let word = values.len();
