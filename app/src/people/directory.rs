@@ -1,6 +1,7 @@
 //! The directory: everyone who works here, by name.
 
 use axum::{extract::Query, response::Response};
+use domain::{UnitId, org::OrgChart};
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::{org::UnitInfo, people::DirectoryQuery};
@@ -14,6 +15,9 @@ use crate::{
     },
     words::percent,
 };
+
+/// How far units are set in at most: there is no room for more.
+const LEVELS: usize = 4;
 
 /// What to look for.
 #[derive(Debug, Default, Deserialize)]
@@ -141,8 +145,8 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
                             <fieldset class="facet">
                                 <legend>"Unit"</legend>
                                 <Check label="Every unit" name="unit" value="" radio=true checked=query.unit.is_none() />
-                                {facets(units, query.unit)}
-                                {fewer.then(|| view! { <p class="hint">"Choose a unit to see those within it."</p> })}
+                                {facets(units, &chart.chart, query.unit)}
+                                {fewer.then(|| view! { <p class="small muted">"Choose a unit to see those within it."</p> })}
                             </fieldset>
                             <Button text="Show" />
                         </form>
@@ -170,21 +174,25 @@ pub async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response
         .await
 }
 
-/// A radio button for each unit, those below set in by their path.
-fn facets(units: Vec<UnitInfo>, chosen: Option<domain::UnitId>) -> impl IntoView {
+/// A radio button for each unit, set in by how many units are above it.
+fn facets(units: Vec<UnitInfo>, chart: &OrgChart, chosen: Option<UnitId>) -> AnyView {
     units
         .into_iter()
         .map(|unit| {
+            let above = chart.unit_path(unit.id).len().saturating_sub(1);
             view! {
-                <Check
-                    label=unit.name
-                    name="unit"
-                    value=unit.id.to_string()
-                    radio=true
-                    checked=chosen == Some(unit.id)
-                    figure=number(unit.people_overall.into())
-                />
+                <div class=format!("facet__level-{}", above.min(LEVELS))>
+                    <Check
+                        label=unit.name
+                        name="unit"
+                        value=unit.id.to_string()
+                        radio=true
+                        checked=chosen == Some(unit.id)
+                        figure=number(unit.people_overall.into())
+                    />
+                </div>
             }
         })
         .collect_view()
+        .into_any()
 }

@@ -462,7 +462,10 @@ fn plan(
         format!("{here}?kind={kind}{cursor}#plan")
     };
     let mut tabs = vec![Tab::new(
-        format!("All {}", run.steps),
+        format!(
+            "All {}",
+            number(i64::try_from(run.steps).unwrap_or(i64::MAX))
+        ),
         address(None, None),
         kind.is_none(),
     )];
