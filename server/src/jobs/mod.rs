@@ -182,9 +182,16 @@ pub async fn work(
                 Ok(Err(error)) => tracing::error!(%error, "who starts or leaves today was not taken in"),
                 Err(error) => tracing::error!(%error, "taking in who starts or leaves broke off"),
             },
-            _ = schedules.tick() => if let Err(error) = start_due(&portal).await {
-                tracing::error!(%error, "the sources whose time has come were not all started");
-            },
+            _ = schedules.tick() => {
+                match portal.store.clear_interrupted_runs(&Viewer::system("schedule")).await {
+                    Ok(0) => {}
+                    Ok(runs) => tracing::warn!(runs, "another process was cut off in runs"),
+                    Err(error) => tracing::error!(%error, "runs that were cut off were not looked for"),
+                }
+                if let Err(error) = start_due(&portal).await {
+                    tracing::error!(%error, "the sources whose time has come were not all started");
+                }
+            }
             _ = checkpoints.tick() => checkpoint(&portal, &data_dir).await,
             _ = others.tick() => if let Err(error) = portal.store.hear_others(&Viewer::system("wake"), Hear::Seldom).await {
                 tracing::error!(%error, "what other processes did was not heard");

@@ -107,6 +107,36 @@ async fn a_source_that_is_paused_waits_for_its_next_time() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_cut_off_is_begun_again_soon() {
+    support::everywhere(async |world| {
+        let store = &world.store;
+        let killed = second(world).await;
+        let id = source(store).await;
+        store
+            .set_schedule(&system(), id, Some(every_morning()))
+            .await
+            .unwrap();
+        let run = killed.begin_run(&system(), id, false).await.unwrap();
+        world.clock.advance(Duration::from_secs(11));
+        assert_eq!(
+            killed.clear_interrupted_runs(&system()).await.unwrap(),
+            0,
+            "who drives it knows better"
+        );
+        drop(killed);
+        world.clock.advance(Duration::from_secs(11));
+        assert_eq!(store.clear_interrupted_runs(&system()).await.unwrap(), 1);
+        assert_eq!(store.clear_interrupted_runs(&system()).await.unwrap(), 0);
+        let lost = store.run(&system(), run.id).await.unwrap();
+        assert_eq!(lost.error.as_deref(), Some("interrupted"));
+        assert_eq!(store.due_sources(&system()).await.unwrap(), []);
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(store.due_sources(&system()).await.unwrap(), [id]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_failure_that_may_pass_is_tried_again_ever_later() {
     support::everywhere(async |world| {
         let store = &world.store;

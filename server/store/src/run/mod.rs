@@ -320,7 +320,7 @@ impl Store {
             return other.map_or(Ok(()), |_| Err(Error::Conflict("run_in_progress")));
         }
         let mut change = self.change().await?;
-        interrupt(&change.tx, run.started_at, Some(run.source)).await?;
+        interrupt(&change.tx, run.started_at, "source_id", run.source.0).await?;
         let insert = "INSERT INTO runs (id, source_id, phase, started_at, beat_at, started_by, totals, applied, steps, findings, undoes, journal)
             VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '[]', $8, $9)
             ON CONFLICT (source_id) WHERE ended_at IS NULL DO NOTHING";
@@ -630,20 +630,45 @@ impl Store {
     }
 
     /// Marks runs that a killed process left behind as failed (`interrupted`):
-    /// those that are not over and gave no sign of life for ten seconds. Where
-    /// one is younger, the next run of its source finds it.
+    /// those that are not over, gave no sign of life for ten seconds and are not
+    /// this process's own. A source with a schedule is read again soon, as after
+    /// any failure that passes, and what was not written then is written.
     ///
     /// # Errors
     /// [`crate::Error::Db`].
     pub async fn clear_interrupted_runs(&self, viewer: &Viewer) -> Result<u64> {
         self.allow(viewer, Action::ManageSources)?;
+        // Looked for first: nothing to write should hold up nobody who writes.
+        let find = "SELECT id, source_id, undoes IS NULL FROM runs WHERE ended_at IS NULL AND beat_at < $1";
+        let find = db::sql(self.db(), find, [(self.now() - ALIVE).into()]);
+        let mut lost = Vec::new();
+        for row in self.db().query_all_raw(find).await? {
+            let id = RunId(row.try_get_by_index(0)?);
+            // This process itself may have stood still.
+            if self.0.runs.find(id).is_none() {
+                let source = SourceId(row.try_get_by_index(1)?);
+                lost.push((id, source, row.try_get_by_index::<bool>(2)?));
+            }
+        }
+        if lost.is_empty() {
+            return Ok(0);
+        }
         let mut change = self.change().await?;
-        let cleared = interrupt(&change.tx, change.at, None).await?;
+        let mut cleared = 0;
+        let mut broken_off = Vec::new();
+        for (id, source, reads) in lost {
+            let ended = interrupt(&change.tx, change.at, "id", id.0).await?;
+            cleared += ended;
+            broken_off.extend((ended > 0 && reads).then_some(source));
+        }
         if cleared > 0 {
             let detail = json!({ "runs": cleared });
             change.record(viewer, "run.interrupted", String::new(), detail);
         }
         change.commit().await?;
+        for source in broken_off {
+            self.note_run(viewer, source, true, Some(None)).await?;
+        }
         Ok(cleared)
     }
 
@@ -935,28 +960,27 @@ async fn write_run(
     }
 }
 
-/// Marks runs without a sign of life as failed.
+/// Marks runs without a sign of life as failed, those whose `column` is `id`.
 async fn interrupt(
     tx: &impl ConnectionTrait,
     at: DateTime<Utc>,
-    source: Option<SourceId>,
+    column: &str,
+    id: uuid::Uuid,
 ) -> Result<u64> {
-    let mut update = "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted',
+    let update = format!(
+        "UPDATE runs SET phase = $1, ended_at = $2, error = 'interrupted',
             error_text = CASE WHEN undoes IS NULL THEN $3 ELSE $4 END
-        WHERE ended_at IS NULL AND beat_at < $5"
-        .to_owned();
-    let mut values: Vec<Value> = vec![
+        WHERE ended_at IS NULL AND beat_at < $5 AND {column} = $6"
+    );
+    let values: [Value; 6] = [
         Phase::Failed.name().into(),
         at.into(),
         "The program was stopped during the run. The next run completes it.".into(),
         "The program was stopped during the undo. Undo the run again, and the rest comes back."
             .into(),
         (at - ALIVE).into(),
+        id.into(),
     ];
-    if let Some(source) = source {
-        update += " AND source_id = $6";
-        values.push(source.0.into());
-    }
     Ok(tx
         .execute_raw(db::sql(tx, update, values))
         .await?
