@@ -248,7 +248,8 @@ async fn rubbish_is_answered_and_then_ends_the_socket() {
         assert_eq!(line.end().await, End::Code(1007));
 
         let mut line = Line::open(app, &grace).await;
-        line.text(&"x".repeat(1 << 20)).await;
+        // It may be closed to us before all of it is on the way.
+        line.0.send(Message::text("x".repeat(1 << 20))).await.ok();
         assert_ne!(line.end().await, End::Code(1000), "too large to be read on");
         let mut line = Line::open(app, &grace).await;
         line.0.send(Message::binary(vec![1, 2, 3])).await.unwrap();
