@@ -452,8 +452,10 @@ const FEW: u64 = 20;
 /// source had before; a first load is let through. Records that
 /// could be two people, and faults, are shares of the records read. One person
 /// may always leave, and of everything else up to twenty are let through.
+///
+/// A limit of another name is refused: one that is misspelt would leave the limit that was meant as it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// People who go.
     pub leavers: u8,

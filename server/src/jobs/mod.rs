@@ -185,7 +185,7 @@ pub async fn work(
             _ = schedules.tick() => {
                 match portal.store.clear_interrupted_runs(&Viewer::system("schedule")).await {
                     Ok(0) => {}
-                    Ok(runs) => tracing::warn!(runs, "another process was cut off in runs"),
+                    Ok(runs) => tracing::warn!(runs, "runs were cut off with the process that drove them"),
                     Err(error) => tracing::error!(%error, "runs that were cut off were not looked for"),
                 }
                 if let Err(error) = start_due(&portal).await {

@@ -22,6 +22,7 @@ pub async fn list(
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// The other members. Exactly one and no title makes a direct conversation, of which there is one for each pair.
     members: Vec<Uuid>,
@@ -101,6 +102,7 @@ pub async fn messages(
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Send {
     /// The client's own id, 1 to 64 visible ASCII characters: sent again, it is answered with the first result.
     client_id: String,
@@ -130,6 +132,7 @@ pub async fn send(
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Join {
     /// Who joins.
     members: Vec<Uuid>,
@@ -163,6 +166,7 @@ pub async fn leave(
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Seen {
     /// The last place seen; never goes back.
     seq: i64,

@@ -85,6 +85,7 @@ pub async fn show(
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Edit {
     /// New own values by SCIM name: a text, a list of texts, or null to take the own value away.
     #[schema(value_type = BTreeMap<String, Option<serde_json::Value>>)]

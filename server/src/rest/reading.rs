@@ -11,6 +11,7 @@ use crate::http::Server;
 
 /// When a source is read by itself.
 #[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ScheduleShape {
     /// Five fields of cron: minute, hour, day of month, month, day of week.
     cron: String,
@@ -42,8 +43,10 @@ pub struct Scheduled {
 
 /// What is to be set.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetSchedule {
-    /// None ends the schedule.
+    /// None ends the schedule; it has to be said.
+    #[serde(deserialize_with = "Option::deserialize")]
     schedule: Option<ScheduleShape>,
 }
 
@@ -112,6 +115,7 @@ pub struct MappingShape {
 
 /// What is to be set.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetMapping {
     /// The version that was read; 409 if another came between.
     version: u32,

@@ -17,6 +17,7 @@ use crate::http::Server;
 
 /// Why somebody reads.
 #[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ReasonShape {
     /// `client_complaint`, `misconduct_report`, `safety`, `security`, `legal_request`, `hand_over`, `other`, or a word of one's own.
     category: String,
@@ -90,6 +91,7 @@ pub async fn list(State(server): State<Server>, Caller { viewer }: Caller) -> An
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Open {
     /// Whose words.
     subject: Uuid,
@@ -236,6 +238,7 @@ pub async fn messages(
 }
 
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct End {
     /// What was found; the reviewed person reads it.
     #[serde(default)]

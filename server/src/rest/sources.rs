@@ -81,6 +81,7 @@ pub async fn list(State(server): State<Server>, Caller { viewer }: Caller) -> An
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Connect {
     /// `csv`, `odoo`.
     kind: String,
@@ -195,6 +196,7 @@ pub async fn runs(
 }
 
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// Whether only to look: plans, and writes nothing.
     #[serde(default)]

@@ -79,13 +79,12 @@ pub async fn undo(
 }
 
 /// How much a run may do before it stops and asks: shares in percent, of which 100 stops nothing. What is absent is as it comes.
+///
+/// `leavers`, `joiners`, `movers`, `changed`, `attribute`, `undecided`, `faults`, and `four_eyes`: whether somebody else than who started a run has to approve it.
 #[derive(Deserialize, ToSchema)]
-pub struct SetLimits {
-    /// `leavers`, `joiners`, `movers`, `changed`, `attribute`, `undecided`, `faults`, and `four_eyes`: whether somebody else than who started a run has to approve it.
-    #[schema(value_type = serde_json::Value)]
-    #[serde(flatten)]
-    limits: Limits,
-}
+#[serde(transparent)]
+#[schema(value_type = serde_json::Value)]
+pub struct SetLimits(Limits);
 
 /// Sets a source's limits.
 #[utoipa::path(put, path = "/sources/{id}/limits", tag = "sources", params(("id" = Uuid, Path)), request_body = SetLimits, responses((status = 200, body = Source)))]
@@ -93,7 +92,7 @@ pub async fn set_limits(
     State(server): State<Server>,
     Caller { viewer }: Caller,
     Id(id): Id<SourceId>,
-    Input(SetLimits { limits }): Input<SetLimits>,
+    Input(SetLimits(limits)): Input<SetLimits>,
 ) -> Answer<Source> {
     let source = server.portal.store.set_limits(&viewer, id, limits).await?;
     Ok(Json(source.into()))
@@ -101,6 +100,7 @@ pub async fn set_limits(
 
 /// Why a source is paused.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Pause {
     /// A sentence of at most 500 characters.
     why: String,

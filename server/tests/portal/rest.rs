@@ -764,6 +764,24 @@ async fn a_run_with_many_leavers_asks_first() {
             .put(&format!("/sources/{id}/limits"), json!({ "leavers": 101 }))
             .await
             .refused(422, "invalid");
+
+        // A word that is misspelt changes nothing, and starts nothing.
+        let cron = json!({ "cron": "0 6 * * *", "zone": "Europe/Oslo" });
+        for (door, misspelt) in [
+            ("limits", json!({ "leaver": 5 })),
+            ("schedule", cron),
+            ("schedule", json!({})),
+        ] {
+            let door = format!("/sources/{id}/{door}");
+            tariq.put(&door, misspelt).await.refused(422, "invalid");
+        }
+        let runs = format!("/sources/{id}/runs");
+        let before = tariq.get(&runs).await.ok();
+        tariq
+            .post(&runs, json!({ "dryrun": true }))
+            .await
+            .refused(422, "invalid");
+        assert_eq!(tariq.get(&runs).await.ok(), before);
     })
     .await;
 }
