@@ -17,7 +17,7 @@ use store::{
     correction::{Again, Correction, Of, Trouble},
     run::Read,
 };
-use support::World;
+use support::{World, firm};
 
 const SYSTEM: Viewer = Viewer::system("test");
 
@@ -34,24 +34,9 @@ struct Firm {
 }
 
 fn worker(id: &str, name: &str, manager: Option<&str>) -> Worker {
-    let says = [
-        (Attribute::DisplayName, name.to_owned()),
-        (Attribute::EmployeeNumber, format!("N-{id}")),
-        (Attribute::Emails, format!("{id}@northwindforge.example")),
-        (Attribute::Title, "Fitter".to_owned()),
-        (Attribute::BirthDate, "1984-02-29".to_owned()),
-    ];
-    Worker {
-        external_id: id.into(),
-        active: true,
-        attributes: says
-            .into_iter()
-            .map(|(attribute, text)| (attribute, Some(Value::Text(text))))
-            .collect(),
-        manager: manager.map(str::to_owned),
-        unit: Some("u1".into()),
-        ..Worker::default()
-    }
+    let mut worker = firm::worker(id, name, manager, Some("u1"));
+    firm::set(&mut worker, Attribute::BirthDate, "1984-02-29");
+    worker
 }
 
 fn approvers(otherwise: Approver) -> Approvers {

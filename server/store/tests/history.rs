@@ -16,27 +16,15 @@ use store::{
     profile::Profile,
     run::{Phase, Read},
 };
-use support::World;
+use support::{World, firm};
 
 const SYSTEM: Viewer = Viewer::system("test");
 
 fn worker(id: &str, title: &str, unit: &str, manager: Option<&str>) -> Worker {
-    let says = [
-        (Attribute::DisplayName, format!("Name {id}")),
-        (Attribute::Title, title.to_owned()),
-        (Attribute::BirthDate, "1990-01-31".to_owned()),
-    ];
-    Worker {
-        external_id: id.into(),
-        active: true,
-        attributes: says
-            .into_iter()
-            .map(|(attribute, text)| (attribute, Some(Value::Text(text))))
-            .collect(),
-        manager: manager.map(str::to_owned),
-        unit: Some(unit.into()),
-        ..Worker::default()
-    }
+    let mut worker = firm::worker(id, &format!("Name {id}"), manager, Some(unit));
+    firm::set(&mut worker, Attribute::Title, title);
+    firm::set(&mut worker, Attribute::BirthDate, "1990-01-31");
+    worker
 }
 
 fn units(names: [&str; 2]) -> Vec<OrgUnit> {

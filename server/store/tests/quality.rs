@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::{
-    Attribute, RunId, SourceId, Value, Viewer,
+    Attribute, RunId, SourceId, Viewer,
     erp::{Fault, OrgUnit, Vacancy, Worker},
 };
 use store::{
@@ -21,22 +21,7 @@ use support::World;
 const SYSTEM: Viewer = Viewer::system("test");
 
 fn worker(id: &str, manager: Option<&str>, unit: &str) -> Worker {
-    let says = [
-        (Attribute::DisplayName, format!("Person {id}")),
-        (Attribute::EmployeeNumber, format!("N-{id}")),
-        (Attribute::Emails, format!("{id}@northwindforge.example")),
-    ];
-    Worker {
-        external_id: id.into(),
-        active: true,
-        attributes: says
-            .into_iter()
-            .map(|(attribute, text)| (attribute, Some(Value::Text(text))))
-            .collect(),
-        manager: manager.map(str::to_owned),
-        unit: Some(unit.into()),
-        ..Worker::default()
-    }
+    support::firm::worker(id, &format!("Person {id}"), manager, Some(unit))
 }
 
 fn firm() -> Vec<Worker> {
